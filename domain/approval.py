@@ -1,0 +1,40 @@
+"""A named human's single-use answer, bound to the digest of exactly what was shown."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.model import Frozen
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval stands."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class Approval(Frozen):
+    """A request for a person's answer, and the answer."""
+
+    id: str
+    task_id: str
+    subtask_id: str
+    cause: str
+    """Why a person is asked: a result kind, or the policy ids that require it."""
+    shown: dict[str, Any]
+    """Exactly what the person is shown."""
+    digest: str
+    """Over `shown`: action, arguments, policy hash, graph version, context hash."""
+    role: str
+    status: ApprovalStatus
+    created_at: datetime
+    expires_at: datetime
+    option: str | None = None
+    """The option the person chose; for a stalemate it is required."""
+    answered_by: str | None = None
+    reason: str | None = None
+    answered_at: datetime | None = None
+    consumed: bool = False

@@ -1,0 +1,90 @@
+"""The whole error tree.
+
+ParleyError
+├── InputError               the caller's input is wrong (exit code 2)
+│   ├── CatalogError         a task type, persona, policy or facts file is broken
+│   ├── PayloadError         a payload breaks its task type's schema
+│   ├── UnknownTaskType
+│   ├── NotFound             no such task, approval, ...
+│   ├── IdempotencyConflict  same key, other body
+│   ├── CaseFileError        a CSV or JSON-lines file cannot be used
+│   └── AnswerRefused        an approval's answer came late, twice, from the submitter, or does not match
+├── RunError                 an attempt to move a task stops here
+│   ├── LeaseLost            a newer fence stands: another worker owns the task
+│   └── TaskHalted           the task was cancelled or its deadline passed
+├── ReasonerError            a persona's reasoner gave no usable proposal
+├── ExecutorError            the outside refused or failed
+│   └── ExecutorRejected     it refused for good: a retry would not help
+└── StackError               Postgres, Prefect or another part of the local stack is not usable
+"""
+
+
+class ParleyError(Exception):
+    """Something went wrong in Parley."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__class__.__doc__ or self.__class__.__name__)
+
+
+class InputError(ParleyError):
+    """The input cannot be used."""
+
+
+class CatalogError(InputError):
+    """A catalog file is broken. Names the file, the path inside it and what was expected."""
+
+    def __init__(self, file: str, path: str, expected: str) -> None:
+        self.file, self.path, self.expected = file, path, expected
+        super().__init__(f"{file}: at {path or '(root)'}: {expected}")
+
+
+class PayloadError(InputError):
+    """The payload breaks the task type's schema."""
+
+
+class UnknownTaskType(InputError):
+    """There is no such task type."""
+
+
+class NotFound(InputError):
+    """There is no such record."""
+
+
+class IdempotencyConflict(InputError):
+    """The idempotency key was used before with another body."""
+
+
+class CaseFileError(InputError):
+    """The case file cannot be used."""
+
+
+class AnswerRefused(InputError):
+    """The approval's answer is refused."""
+
+
+class RunError(ParleyError):
+    """This attempt to move the task stops here."""
+
+
+class LeaseLost(RunError):
+    """Another worker owns the task now."""
+
+
+class TaskHalted(RunError):
+    """The task was cancelled or its deadline passed."""
+
+
+class ReasonerError(ParleyError):
+    """The persona's reasoner gave no usable proposal."""
+
+
+class ExecutorError(ParleyError):
+    """The executor's target failed."""
+
+
+class ExecutorRejected(ExecutorError):
+    """The executor's target refused for good."""
+
+
+class StackError(ParleyError):
+    """A part of the stack is not usable."""

@@ -1,0 +1,67 @@
+"""What rooms hand to one another."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from domain.guard import Finding, Hop, Subject, Verdict
+from domain.memory import Memory, PersonaContext, Recall
+from domain.persona import Persona
+from domain.proposal import Option, Proposal, Telemetry
+
+
+class Reasoner(Protocol):
+    """Turns what a persona sees into a proposal. Raises ReasonerError."""
+
+    async def propose(
+        self, persona: Persona, context: PersonaContext, options: Sequence[Option]
+    ) -> tuple[Proposal, Telemetry]:
+        """One proposal for `context.round`, with what it cost."""
+        ...
+
+
+class Guard(Protocol):
+    """A filter: reads a subject, answers with a finding, or None when it saw nothing."""
+
+    id: str
+    version: str
+    hops: frozenset[Hop]
+
+    def check(self, subject: Subject) -> Finding | None:
+        """Look at the subject's text."""
+        ...
+
+
+class Gate(Protocol):
+    """Filters and policies of one task type."""
+
+    policy_hash: str
+
+    def judge(self, subject: Subject) -> Verdict:
+        """Never raises for a subject: what cannot be judged is denied."""
+        ...
+
+
+class MemoryIndex(Protocol):
+    """A vector index over memories that can be rebuilt from their rows."""
+
+    async def upsert(self, memories: Sequence[Memory]) -> None:
+        """Add or replace."""
+        ...
+
+    async def search(self, kind: str, task_type: str, text: str, limit: int, as_of: datetime) -> Sequence[Memory]:
+        """The most similar memories known before `as_of`, best first, ties by id."""
+        ...
+
+
+class Recaller(Protocol):
+    """Recall for a context contract."""
+
+    async def recall(
+        self, task_type: str, text: str, episodic: int, semantic: int, as_of: datetime
+    ) -> Recall:
+        """Never raises: an index that is away gives a degraded recall."""
+        ...
+
+
+JsonObject = Mapping[str, Any]

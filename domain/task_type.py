@@ -1,0 +1,131 @@
+"""The contract of a kind of task, as its YAML file says it."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from domain.model import Frozen
+
+
+class ActionSpec(Frozen):
+    """An action that a subtask may decide for."""
+
+    name: str
+    counter_arguments: tuple[str, ...] = ()
+    """Argument names that a counter-proposal may set on this action; empty: it cannot be counter-proposed."""
+
+
+class ContextContract(Frozen):
+    """What a subtask's personas may be shown."""
+
+    working: tuple[str, ...]
+    """Payload fields."""
+    episodic: int = Field(default=0, ge=0, le=50)
+    """How many similar resolved tasks."""
+    semantic: int = Field(default=0, ge=0, le=50)
+    """How many facts."""
+    max_tokens: int = Field(default=1500, ge=50)
+    hide: tuple[str, ...] = ()
+    """Payload fields that no persona is ever shown."""
+
+
+class StrategySpec(Frozen):
+    """The negotiation strategy with its rules."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+    """Checked by the strategy's own parameter model at load."""
+    rounds: int = Field(default=2, ge=1, le=10)
+    quorum: str = "2/3"
+    """Least share of the eligible personas that must be present, as a fraction."""
+    min_casting: int = Field(default=2, ge=1)
+    escalate_below: float = Field(default=0.0, ge=0.0, le=1.0)
+    """A decided result with a margin under this goes to a human."""
+    deadline: timedelta | None = None
+    """For the negotiation of one subtask."""
+    safe_default: str | None = None
+    """Action taken on a stalemate instead of asking a human."""
+
+
+class RetrySpec(Frozen):
+    """How often the executor is tried."""
+
+    attempts: int = Field(default=3, ge=1, le=10)
+    backoff: Literal["exponential", "fixed"] = "exponential"
+
+
+class SubtaskSpec(Frozen):
+    """One step of the plan, as the task type states it."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    question: str
+    panel: tuple[str, ...] = Field(min_length=1)
+    actions: tuple[ActionSpec, ...] = Field(min_length=1)
+    context: ContextContract
+    strategy: StrategySpec
+    executor: str
+    executor_parameters: dict[str, Any] = {}
+    depends_on: tuple[str, ...] = ()
+    when: str | None = None
+    """`<subtask>.action == <name>` or `!=`; the subtask is skipped when it does not hold."""
+    required: bool = True
+    """Whether its denial or failure ends the task."""
+    deadline: timedelta | None = None
+    retry: RetrySpec = RetrySpec()
+
+
+class PlanSpec(Frozen):
+    """How the plan is made."""
+
+    planner: str = "template"
+    concurrency: int = Field(default=4, ge=1, le=32)
+    """How many subtasks of a task run at once."""
+    subtasks: tuple[SubtaskSpec, ...] = Field(min_length=1)
+
+
+class Sla(Frozen):
+    """Time limits. Time parked for a person counts against the second only."""
+
+    deadline: timedelta
+    approval_deadline: timedelta = timedelta(days=7)
+
+
+class CaseColumns(Frozen):
+    """How a CSV of cases maps to payloads."""
+
+    key: str
+    """Column that names the case."""
+    outcome: str | None = None
+    """Column with the known outcome; never part of the payload."""
+
+
+class TaskType(Frozen):
+    """One kind of task."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: int = Field(ge=1)
+    description: str = ""
+    payload_schema: dict[str, Any]
+    """JSON Schema (2020-12); unknown fields are refused."""
+    outcome_map: dict[str, str] = {}
+    """Ground truth -> the action that was right."""
+    answer: str
+    """The subtask whose action answers the task."""
+    stake_field: str | None = None
+    """Payload field with the amount at stake, in currency units."""
+    approver_role: str = "approver"
+    sla: Sla
+    plan: PlanSpec
+    policies: tuple[str, ...] = ("policies.cedar",)
+    """Cedar files beside this one."""
+    cases: CaseColumns | None = None
+    folder: str = ""
+    """Where it was loaded from; set by the catalog."""
+
+    def subtask(self, subtask_id: str) -> SubtaskSpec:
+        """The subtask of that id. Raises KeyError."""
+        for spec in self.plan.subtasks:
+            if spec.id == subtask_id:
+                return spec
+        raise KeyError(subtask_id)
