@@ -1,0 +1,1 @@
+"""Postgres: tables, engines, the unit of work, repositories, leases, checkpoints and migrations."""

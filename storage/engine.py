@@ -1,0 +1,37 @@
+"""Engines. The run path is async on psycopg 3; evaluation and migrations are sync on psycopg2."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from domain.canonical import canonical_json
+
+
+def _with_driver(dsn: str, driver: str) -> str:
+    # `postgres://` and any driver that the user named are accepted; which driver is used is ours to say.
+    return f"postgresql+{driver}://{dsn.split('://', 1)[1]}"
+
+
+def async_engine(dsn: str, *, size: int = 16) -> AsyncEngine:
+    """An async engine for `postgresql://...`, with a checked pool of at most `size` connections."""
+    return create_async_engine(
+        _with_driver(dsn, "psycopg"),
+        pool_size=size,
+        max_overflow=0,
+        pool_pre_ping=False,
+        pool_recycle=300,
+        json_serializer=canonical_json,
+        json_deserializer=json.loads,
+    )
+
+
+def sync_engine(dsn: str, **options: Any) -> Engine:
+    """A sync engine for `postgresql://...`."""
+    return create_engine(_with_driver(dsn, "psycopg2"), json_serializer=canonical_json, **options)
+
+
+def sync_url(dsn: str) -> str:
+    """The URL that names psycopg2."""
+    return _with_driver(dsn, "psycopg2")

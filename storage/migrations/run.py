@@ -1,0 +1,16 @@
+"""Bring a database to the newest migration."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from storage.engine import sync_url
+
+
+def upgrade(dsn: str) -> None:
+    """Run every migration that the database at `dsn` has not had."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["url"] = sync_url(dsn)
+    command.upgrade(config, "head")
