@@ -1,0 +1,1 @@
+"""How Parley gets to run: the local stack, its parts and its checks."""
