@@ -132,5 +132,5 @@ def _runs(bin: Path, account: Account | None) -> str | None:
         except OSError as problem:
             return str(problem)
         if done.returncode != 0:
-            return done.stderr.strip()
+            return str(done.stderr).strip()
     return None

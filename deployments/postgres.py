@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+from pydantic import Field
 
 from deployments.pg_binaries import Account, find_binaries, unprivileged_account
 from deployments.processes import command_line, wait_until
@@ -30,7 +32,7 @@ class Cluster(Frozen):
     """Holds data/ and, if need be, a copy of the binaries."""
     bin: Path
     port: int
-    password: str
+    password: str = Field(repr=False)
     account: str | None = None
     """The system user that runs it; None for our own."""
 
@@ -69,19 +71,22 @@ class PostgresServer:
 def start_postgres(folder: Path, bin: Path | None = None) -> PostgresServer:
     """Start a fresh Postgres whose logs (and, unless we are root, data) lie in the folder."""
     cluster = plan_cluster(folder, bin)
-    if cluster.data.exists():
-        raise StackError(f"{cluster.data} already holds a database: start it from its recorded state, or delete it")
     return PostgresServer(start_cluster(cluster, folder / "logs"), folder / "logs" / "postgres.log")
 
 
 def plan_cluster(home: Path, bin: Path | None) -> Cluster:
-    """Choose folder, binaries, port and password. Makes the folder, starts nothing."""
+    """Choose folder, binaries, port and password for a new database. Makes the folder, starts nothing."""
     account = unprivileged_account()
     folder = account.folder_for(home) if account else home / "postgres"
     if account:
         account.make_folder(folder)
     else:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (folder / "data").exists():
+        raise StackError(
+            f"{folder}/data holds a database whose password is lost with its state file: "
+            "bring the file back, or stop that Postgres and delete the folder"
+        )
     return Cluster(
         folder=folder,
         bin=find_binaries(bin, folder, account),
@@ -101,12 +106,19 @@ def start_cluster(cluster: Cluster, logs: Path) -> Cluster:
             return cluster
         stop_cluster(cluster)
     cluster = _launch(cluster, logs / "postgres.log")
-    with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as connection:
-        have = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-        for name in DATABASES:
-            if name not in have:
-                connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    for name in DATABASES:
+        ensure_database(cluster.dsn("postgres"), name)
     return cluster
+
+
+def ensure_database(dsn: str, name: str) -> None:
+    """Create a database on the server at `dsn` if it has none of that name."""
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as problem:
+        raise StackError(f"the database {name} can be neither found nor created: {problem}") from None
 
 
 def stop_cluster(cluster: Cluster) -> None:
@@ -136,6 +148,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _create(cluster: Cluster) -> None:
@@ -174,10 +197,11 @@ def _launch(cluster: Cluster, log: Path) -> Cluster:
             # The port was taken in the meantime, or children of a killed postmaster still hold its shared memory.
             error = problem
             stop_cluster(cluster)
-            if not _port_is_free(cluster.port):
+            if not port_is_free(cluster.port):
                 cluster = cluster.model_copy(update={"port": free_port()})
             wait_until(lambda: False, 1.0)
-    raise StackError(f"Postgres does not start: {error}. See {log}")
+    end = log.read_text(errors="replace")[-800:]
+    raise StackError(f"Postgres does not start ({error}). The end of {log}: {end}")
 
 
 def _answers(cluster: Cluster) -> bool:
@@ -185,16 +209,6 @@ def _answers(cluster: Cluster) -> bool:
         psycopg.connect(cluster.dsn(), connect_timeout=5).close()
     except psycopg.OperationalError:
         return False
-    return True
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
     return True
 
 

@@ -103,6 +103,12 @@ def started_at(pid: int) -> str | None:
     return f"{boot}:{fields[19]}"
 
 
+def parent_of(pid: int) -> int | None:
+    """The parent's process id; None when the process is gone (or there is no /proc)."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
 def command_line(pid: int) -> str:
     """The command of a live process, its arguments joined by spaces; empty when it is gone."""
     if _PROC.is_dir():
