@@ -1,0 +1,1 @@
+"""What is allowed: filters produce findings, Cedar policies decide."""

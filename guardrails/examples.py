@@ -1,0 +1,97 @@
+"""Policy examples: cases each policy must and must not match, since `when { false }` passes every other check."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from domain.errors import CatalogError
+from domain.guard import Effect, Finding, Hop, Subject
+from domain.model import Frozen
+from guardrails.gate import CedarGate
+
+
+class Example(Frozen):
+    """A subject, and what the gate should say of it."""
+
+    name: str
+    hop: Hop
+    facts: dict[str, Any]
+    text: str = ""
+    filter_fails: bool = False
+    """Whether every filter breaks down over this text."""
+    effect: Effect
+    """The verdict's effect, which other policies may make more severe."""
+
+
+class Examples(Frozen):
+    """The examples of one policy, at least one of each."""
+
+    matches: tuple[Example, ...]
+    misses: tuple[Example, ...]
+
+
+def read_examples(file: Path) -> dict[str, Examples]:
+    """Policy id -> its examples. Keys that start with `x-` hold shared YAML anchors. Raises CatalogError."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise CatalogError(str(file), "", f"a readable YAML file ({type(problem).__name__})") from problem
+    if not isinstance(document, dict):
+        raise CatalogError(str(file), "", "a mapping of policy ids to matches and misses")
+    entries = {str(key): value for key, value in document.items() if not str(key).startswith("x-")}
+    return {key: _examples(file, key, value) for key, value in entries.items()}
+
+
+def check_examples(gate: CedarGate, examples: Mapping[str, Examples]) -> list[str]:
+    """Every way in which the policies and their examples disagree; empty when they agree."""
+    known, shown = gate.policies.by_id.keys(), examples.keys()
+    problems = [f"{policy}: has no examples" for policy in known - shown]
+    problems += [f"{policy}: there is no such policy" for policy in shown - known]
+    for policy in known & shown:
+        for wanted, cases in ((True, examples[policy].matches), (False, examples[policy].misses)):
+            problems += [f"{policy}: {'matches' if wanted else 'misses'}: at least one"] if not cases else []
+            problems += [p for case in cases if (p := _disagreement(gate, policy, case, wanted))]
+    return sorted(problems)
+
+
+def _disagreement(gate: CedarGate, policy: str, case: Example, wanted: bool) -> str | None:
+    judge = _with_failing_filters(gate) if case.filter_fails else gate
+    verdict = judge.judge(Subject(hop=case.hop, text=case.text, facts=case.facts))
+    got = f"got {verdict.effect} by {list(verdict.policy_ids)}: {'; '.join(verdict.reasons)}"
+    # A subject that no policy matches is malformed or unpermitted, and would make every miss come true.
+    if not verdict.policy_ids:
+        return f"{policy}: {case.name}: no policy judged it; {got}"
+    if (policy in verdict.policy_ids) is not wanted:
+        return f"{policy}: {case.name}: should {'' if wanted else 'not '}match; {got}"
+    if verdict.effect is not case.effect:
+        return f"{policy}: {case.name}: expected {case.effect}; {got}"
+    return None
+
+
+def _examples(file: Path, policy: str, value: object) -> Examples:
+    try:
+        return Examples.model_validate(value)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise CatalogError(str(file), ".".join([policy, *map(str, first["loc"])]), first["msg"]) from problem
+
+
+class _FailingFilter:
+    """A filter that breaks down over every text."""
+
+    version: str = "1"
+    hops: frozenset[Hop] = frozenset(Hop)
+
+    def __init__(self, guard_id: str) -> None:
+        self.id = guard_id
+
+    def check(self, subject: Subject) -> Finding | None:
+        """Raise, whatever the subject."""
+        raise RuntimeError(f"{self.id} fails by request")
+
+
+def _with_failing_filters(gate: CedarGate) -> CedarGate:
+    return CedarGate(gate.task_type, gate.policies, {name: _FailingFilter(name) for name in gate.guards})
