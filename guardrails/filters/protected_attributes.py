@@ -59,7 +59,7 @@ class ProtectedAttributes:
 def _pattern(name: str) -> str:
     """The field's name in any spelling, with the families of its words."""
     words = PARTS.findall(name) or [name]
-    spelled = r"[\s_-]*".join(re.escape(word) for word in words) + "(?:s|es)?"
+    spelled = r"[\s_-]{0,4}".join(re.escape(word) for word in words) + "(?:s|es)?"
     family = [form for word in words for form in FAMILIES.get(word.lower(), ())]
     camel = "".join(word[:1].upper() + word[1:] for word in words)
     # applicantAge and AgeGroup: the capital bounds the word where letters touch.

@@ -162,9 +162,10 @@ def test_thresholds_live_in_policy(gate, make_subject):
     assert (effect(0.49), effect(0.5)) == (Effect.ALLOW, Effect.DENY)
 
 
-def test_the_least_score_is_more_than_none(gate, make_subject):
+@pytest.mark.parametrize(("hop", "policy"), [(Hop.PROPOSAL, "FAIR-001"), (Hop.ARGUMENTS, "FAIR-002")])
+def test_the_least_score_is_more_than_none(gate, make_subject, hop, policy):
     guard = FakeGuard("protected_attributes", _finding(1e-9, "protected_attributes"))
-    assert _with(gate, guard).judge(make_subject(Hop.PROPOSAL)).policy_ids == ("FAIR-001",)
+    assert _with(gate, guard).judge(make_subject(hop)).policy_ids == (policy,)
 
 
 def test_all_matches_are_named_and_the_most_severe_decides(gate, make_subject):
@@ -186,6 +187,16 @@ def test_findings_are_timed_and_kept(gate, make_subject):
 def test_the_same_subject_gets_the_same_hash(gate, make_subject):
     one, same, other = (make_subject(Hop.INPUT, text) for text in ("a", "a", "b"))
     assert gate.judge(one).input_hash == gate.judge(same).input_hash != gate.judge(other).input_hash
+
+
+@pytest.mark.parametrize(
+    "part", ["0", "60 ", "is ", "single ", "years   ", "in his late ", "password", "-", " ", "eyJ"]
+)
+def test_no_text_makes_judging_slow(gate, make_subject, part):
+    subject = make_subject(Hop.ARGUMENTS, part * (60_000 // len(part)))
+    started = time.perf_counter()
+    gate.judge(subject)
+    assert time.perf_counter() - started < 2.0
 
 
 def test_judging_is_fast_after_loading(gate, make_subject):
