@@ -38,8 +38,8 @@ MARITAL = (
     r"cohabit(?:s|ed|ing|ants?|ation)?",
     rf"civil{GAP}partner(?:s|ships?)?",
     rf"single{GAP}(?:{PERSON}|mothers?|fathers?|mom|mum|dad)",
-    rf"{LINK}{GAP}single(?=\s{0, 4}(?:[.,;:!?)\"\\]|and\b|$))",
-    rf"(?:{LINK}{GAP})separated(?=\s{0, 4}(?:[.,;:!?)\"\\]|and\b|from{GAP}(?:his|her|their|a|the)\b|$))",
+    rf"{LINK}{GAP}single(?=\s{{0,4}}(?:[.,;:!?)\"\\]|and\b|$))",
+    rf"(?:{LINK}{GAP})separated(?=\s{{0,4}}(?:[.,;:!?)\"\\]|and\b|from{GAP}(?:his|her|their|a|the)\b|$))",
     rf"separated{GAP}{PERSON}",
 )
 
