@@ -1,0 +1,62 @@
+"""The command `parley`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from control_plane.cli import demo, evaluation, inbox, inspection, outcomes, stack, submission
+from control_plane.cli.output import emit_json
+from domain.errors import InputError, ParleyError
+
+app = typer.Typer(
+    name="parley",
+    help="Panels of persona agents that decide business tasks under policy, with every step durable, explained and "
+    "measured.\n\nStart with: parley demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for group in (demo, stack, submission, inspection, inbox, outcomes, evaluation):
+    for command in group.COMMANDS:
+        app.command()(command)
+
+
+def run() -> None:
+    """The entry point: exit code 0 done, 1 the thing asked for failed, 2 bad usage or input, 130 interrupted."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command line and answer with its exit code."""
+    as_json = "--json" in arguments
+    try:
+        return app(args=list(arguments), prog_name="parley", standalone_mode=False) or 0
+    except TyperException as problem:
+        code = getattr(problem, "exit_code", 2)
+        return _fail("UsageError", f"{problem.format_message()} See `parley --help`", code, as_json)
+    except ParleyError as problem:
+        code = 2 if isinstance(problem, InputError) else 1
+        return _fail(type(problem).__name__, str(problem), code, as_json)
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+        sys.stderr.write("interrupted\n")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep the interpreter from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    if as_json:
+        emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
+    return code
+
+
+if __name__ == "__main__":
+    run()

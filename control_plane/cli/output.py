@@ -1,0 +1,76 @@
+"""What commands print: JSON or tables on stdout, progress and errors on stderr. Colours only on a terminal."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+_PIPED_WIDTH = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console; wide when nobody watches, so that ids stay whole."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
+    return made
+
+
+def emit_json(value: Any) -> None:
+    """Print the value as JSON."""
+    text = json.dumps(value, indent=2, default=_plain, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Say what is going on, on stderr."""
+    console(stderr=True).print(text, style="dim", markup=False)
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    console().print(text, markup=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """Print a table; the first column, an id as a rule, is never cut."""
+    drawn = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for number, column in enumerate(columns):
+        drawn.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        drawn.add_row(*(_cell(value) for value in row))
+    console().print(drawn)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, dict | list):
+        return escape(json.dumps(value, default=_plain, ensure_ascii=False))
+    return escape(str(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,131 @@
+"""Handing in work: submit and run."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from control_plane.cli.options import As, Json
+from control_plane.cli.output import emit_json, note, say
+from control_plane.cli.session import catalog, enter_stack, principal, settings, with_engine
+from domain.task import Lane
+
+if TYPE_CHECKING:
+    from catalog.cases import BadLine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from control_plane.services.batches import BatchRequest, BatchResult
+
+Type = Annotated[str, typer.Argument(metavar="TYPE", help="A task type of the catalog.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that draws lots.")]
+
+
+def submit(
+    task_type: Type,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A JSON document; - for stdin.")],
+    idempotency_key: Annotated[str | None, typer.Option(help="Submitting again with it gives the same task.")] = None,
+    lane: Annotated[Lane, typer.Option(help="traced: every stage is seen in Prefect. direct: fast.")] = Lane.TRACED,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended or waits for a person.")] = False,
+    seed: Seed = 0,
+    as_: As = None,
+    as_json: Json = False,
+) -> int:
+    """Submit one task. With --wait, exit code 1 says that it failed, expired or was cancelled.
+
+    Example: parley submit credit_review application.json --wait
+    """
+    import sys
+
+    from orchestration.submission import Submitted, submit_task
+
+    from control_plane.services import submission
+    from control_plane.services.documents import read_document
+
+    kind = catalog(settings()).task_type(task_type)
+    payload = read_document(file, sys.stdin.buffer)
+    who = principal(as_)
+
+    async def hand_in(engine: "AsyncEngine") -> tuple[Submitted, dict[str, Any] | None]:
+        made = await submit_task(
+            engine, kind, payload, principal=who, lane=lane, seed=seed, idempotency_key=idempotency_key
+        )
+        return made, await submission.wait(engine, made.task_id) if wait else None
+
+    made, row = with_engine(hand_in)
+    if as_json:
+        ended = {name: row[name] for name in ("status", "answer", "reason", "summary")} if row else {}
+        emit_json({"task_id": made.task_id, "existed": made.existed, **ended})
+    else:
+        say(f"task {made.task_id}" + (" (submitted before)" if made.existed else ""))
+        if row is not None:
+            say(f"{row['status']}: {row['answer'] or row['reason'] or 'no answer'}: parley explain {made.task_id}")
+    return 1 if row is not None and row["status"] in submission.FAILED else 0
+
+
+def run(
+    task_type: Type,
+    cases: Annotated[Path, typer.Argument(metavar="CASES", help="A CSV or JSON-lines file.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="How many cases at most.")] = None,
+    offset: Annotated[int, typer.Option(min=0, help="How many cases to pass over first.")] = 0,
+    lane: Annotated[Lane, typer.Option(help="direct: fast. traced: every stage is seen in Prefect.")] = Lane.DIRECT,
+    resume: Annotated[str | None, typer.Option(metavar="BATCH", help="Go on with a batch that was broken off.")] = None,
+    seed: Seed = 0,
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """Run a batch of cases until every task has ended or waits for a person. Lines that cannot be used are listed.
+
+    Example: parley run credit_review pilots/credit_review/data/applications.csv --limit 100
+    """
+    from catalog.cases import read_cases
+
+    from control_plane.services.batches import BatchRequest, existing
+    from domain.errors import CaseFileError
+
+    kind = catalog(settings()).task_type(task_type)
+    file = read_cases(kind, cases, offset, limit)
+    for line in file.bad:
+        note(f"line {line.line}: {line.problem}")
+    if not file.cases:
+        why = f"; first, line {file.bad[0].line}: {file.bad[0].problem}" if file.bad else ""
+        raise CaseFileError(f"{cases}: no line can be used ({len(file.bad)} bad{why}): see `parley run --help`")
+    enter_stack(quiet=True)
+    if resume is not None:
+        with_engine(lambda engine: existing(engine, resume))
+    request = BatchRequest(task_type, cases.resolve(), lane, principal(as_), limit, offset, seed)
+    if resume is not None:
+        request = replace(request, batch_id=resume)
+    result = follow_batch(request, len(file.cases), task_type)
+    _report(result, file.bad, as_json)
+
+
+def follow_batch(request: "BatchRequest", total: int, label: str) -> "BatchResult":
+    """Run the batch under a progress bar; broken off, say how to go on."""
+    from control_plane.cli.progress import batch_bar
+    from control_plane.services.batches import run_batch
+
+    try:
+        with batch_bar(label, total) as follow:
+            return with_engine(lambda engine: run_batch(engine, request, follow))
+    except KeyboardInterrupt:
+        note(f"go on with: parley run {request.task_type} {request.cases} --resume {request.batch_id}")
+        raise
+
+
+def _report(result: "BatchResult", bad: "tuple[BadLine, ...]", as_json: bool) -> None:
+    if as_json:
+        lines = [{"line": line.line, "problem": line.problem} for line in bad]
+        emit_json({"batch_id": result.batch_id, "tasks": result.tasks, "counts": dict(result.counts), "bad": lines})
+        return
+    say(f"batch {result.batch_id}: {result.tasks} tasks: {spelled(result.counts)}; {len(bad)} bad lines")
+    say(f"list them with: parley tasks --batch {result.batch_id}")
+
+
+def spelled(counts: Mapping[str, int]) -> str:
+    """Counts as words, the largest first."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+COMMANDS = (submit, run)

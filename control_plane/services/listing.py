@@ -1,0 +1,117 @@
+"""Reading: tasks by page, one task whole, its explanation and its events."""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.errors import InputError, NotFound
+from domain.task import TaskStatus
+from storage.repositories import listing
+from storage.repositories.listing import Position, Row, TaskFilter
+
+_AGO = re.compile(r"^(\d{1,6})([smhdw])$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """Some tasks, newest first, and where to go on."""
+
+    tasks: Sequence[Row]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """Some events in order, and where to go on."""
+
+    events: Sequence[Row]
+    next: int | None
+    """Sequence number to go on after; None at the end."""
+
+
+async def list_tasks(engine: AsyncEngine, wanted: TaskFilter, cursor: str | None, limit: int) -> TaskPage:
+    """One page of tasks. Raises InputError for an unknown status or a broken cursor."""
+    if wanted.status is not None and wanted.status not in set(TaskStatus):
+        raise InputError(f"--status {wanted.status}: no such status: one of {', '.join(TaskStatus)}")
+    after = None if cursor is None else decode_cursor(cursor)
+    async with engine.connect() as connection:
+        found = await listing.list_tasks(connection, wanted, after, limit + 1)
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
+    return TaskPage(page, None if last is None else encode_cursor(Position(last["created_at"], last["id"])))
+
+
+def encode_cursor(position: Position) -> str:
+    """A cursor that says where the page ended."""
+    return base64.urlsafe_b64encode(f"{position.created_at.isoformat()} {position.id}".encode()).decode()
+
+
+def decode_cursor(cursor: str) -> Position:
+    """Where the page ended. Raises InputError."""
+    try:
+        at, _, task_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
+        created_at = datetime.fromisoformat(at)
+    except (binascii.Error, ValueError):
+        raise InputError(f"--cursor {cursor}: not a cursor: give the `next` of the page before") from None
+    if created_at.tzinfo is None or not task_id:
+        raise InputError(f"--cursor {cursor}: not a cursor: give the `next` of the page before")
+    return Position(created_at, task_id)
+
+
+def parse_since(text: str, now: datetime | None = None) -> datetime:
+    """A moment, from ISO 8601 (UTC unless it says otherwise) or an age such as 90m, 24h or 7d. Raises InputError."""
+    ago = _AGO.match(text)
+    try:
+        if ago is not None:
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise InputError(f"--since {text}: not a time: give 2026-01-31, 2026-01-31T12:00Z, or 90m, 24h, 7d") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+async def show_task(engine: AsyncEngine, task_id: str) -> dict[str, Any]:
+    """The task's row and everything that hangs on it. Raises NotFound."""
+    async with engine.connect() as connection:
+        task = await listing.task(connection, task_id)
+        if task is None:
+            raise unknown_task(task_id)
+        parts = await listing.parts(connection, task_id)
+    outcome = parts.pop("outcomes")
+    return {"task": task, **parts, "outcome": outcome[0] if outcome else None}
+
+
+async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, Any]]:
+    """Per decided subtask its explanation, in order. Raises NotFound when nothing was decided yet."""
+    async with engine.connect() as connection:
+        task = await listing.task(connection, task_id)
+        if task is None:
+            raise unknown_task(task_id)
+        found = await listing.explained(connection, task_id)
+    if not found:
+        why = f" ({task['reason']})" if task["reason"] else ""
+        raise NotFound(f"task {task_id} is {task['status']}{why} and has no decision: see `parley events {task_id}`")
+    return [{"subtask_id": row["subtask_id"], "explanation": row["body"]["explanation"]} for row in found]
+
+
+async def list_events(engine: AsyncEngine, task_id: str, after: int, limit: int) -> EventPage:
+    """The task's events behind `after`. Raises NotFound."""
+    async with engine.connect() as connection:
+        found = await listing.list_events(connection, task_id, after, limit + 1)
+        if not found and await listing.task(connection, task_id) is None:
+            raise unknown_task(task_id)
+    page = found[:limit]
+    return EventPage(page, int(page[-1]["seq"]) if len(found) > limit else None)
+
+
+def unknown_task(task_id: str) -> NotFound:
+    """The error for a task that is not there."""
+    return NotFound(f"there is no task {task_id}: list them with `parley tasks`")

@@ -1,0 +1,101 @@
+"""Approvals: what is open, and the one statement that answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.repositories.listing import Row, rows
+from storage.tables import approvals, events, tasks
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A person's answer to one approval."""
+
+    approval_id: str
+    digest: str
+    """Of exactly what the person was shown."""
+    status: str
+    """approved or refused."""
+    option: str | None
+    principal: str
+    reason: str
+
+
+async def open_approvals(connection: AsyncConnection) -> Sequence[Row]:
+    """Those that can still be answered, the most urgent first."""
+    query = (
+        select(approvals)
+        .where(approvals.c.status == "open", approvals.c.expires_at > func.now())
+        .order_by(approvals.c.expires_at, approvals.c.id)
+    )
+    return await rows(connection, query)
+
+
+async def approval(connection: AsyncConnection, approval_id: str) -> Row | None:
+    """The approval, and as `late` whether its time is over."""
+    late = (approvals.c.expires_at <= func.clock_timestamp()).label("late")
+    found = await rows(connection, select(approvals, late).where(approvals.c.id == approval_id))
+    return found[0] if found else None
+
+
+async def approvals_of(connection: AsyncConnection, task_id: str) -> Sequence[Row]:
+    """The task's approvals, newest first."""
+    query = (
+        select(approvals).where(approvals.c.task_id == task_id).order_by(approvals.c.created_at.desc(), approvals.c.id)
+    )
+    return await rows(connection, query)
+
+
+async def lock_task(connection: AsyncConnection, task_id: str) -> Row:
+    """The task's id, status and fence, locked: runs lock the task before its approvals, and so do we."""
+    query = select(tasks.c.id, tasks.c.status, tasks.c.fence).where(tasks.c.id == task_id).with_for_update()
+    return (await rows(connection, query))[0]
+
+
+async def answer(connection: AsyncConnection, given: Answer) -> bool:
+    """Answer if it is open, in time, somebody else's and unchanged. Exactly one of many callers gets True."""
+    statement = (
+        update(approvals)
+        .where(
+            approvals.c.id == given.approval_id,
+            approvals.c.status == "open",
+            # Not now(): the transaction may have waited for the task's lock.
+            approvals.c.expires_at > func.clock_timestamp(),
+            approvals.c.submitter != given.principal,
+            approvals.c.digest == given.digest,
+        )
+        .values(
+            status=given.status,
+            option=given.option,
+            answered_by=given.principal,
+            reason=given.reason,
+            answered_at=func.clock_timestamp(),
+        )
+        .returning(approvals.c.id)
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
+async def wake(connection: AsyncConnection, task: Row, subtask_id: str, given: Answer) -> None:
+    """Make the task due, put the answer among its events, and call a worker."""
+    await connection.execute(update(tasks).where(tasks.c.id == task["id"]).values(due=True))
+    await connection.execute(
+        insert(events).values(
+            task_id=task["id"],
+            key=f"approval:{given.approval_id}:answered",
+            event="approve.answered",
+            subtask_id=subtask_id,
+            fence=task["fence"],
+            data={
+                "approval": given.approval_id,
+                "status": given.status,
+                "option": given.option,
+                "by": given.principal,
+                "digest": given.digest,
+            },
+        )
+    )
+    await connection.execute(text("NOTIFY parley_tasks"))
