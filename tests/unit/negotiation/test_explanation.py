@@ -115,7 +115,7 @@ def test_the_weightiest_dissent_is_the_strongest(options, vote):
     assert explanation["strongest_dissent"]["persona"] == "cyd"
 
 
-def test_nothing_is_told_that_no_proposal_states(options, vote):
+def test_its_parts_are_fixed_and_vetoes_bring_their_evidence(options, vote):
     given = [
         vote(name, "approve", rationale="stated", evidence=(Evidence(id="field:a", value="shown"),)) for name in PANEL
     ]
