@@ -1,0 +1,1 @@
+"""Who the agents are: personas, their reasoners and their prompts."""
