@@ -177,6 +177,19 @@ def test_everything_killed_at_once_comes_back(settings: Settings, stack: StackSt
     assert again.deployed == stack.deployed
 
 
+def test_the_schedules_are_kept(stack: StackState) -> None:
+    """Prefect's scheduler looks once a minute; it fails in silence when its parts do not fit each other."""
+    wanted = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200}
+
+    def scheduled() -> set[str]:
+        api = stack.prefect_api_url
+        runs = httpx.post(f"{api}/flow_runs/filter", json=wanted, timeout=30).json()
+        names = {d["id"]: d["name"] for d in httpx.post(f"{api}/deployments/filter", json={}, timeout=30).json()}
+        return {str(names[run["deployment_id"]]) for run in runs}
+
+    assert wait_until(lambda: scheduled() == {"recover", "evaluate_pilot"}, 90)
+
+
 def test_a_deployment_runs_in_the_process_worker(settings: Settings, stack: StackState) -> None:
     api = local.connect(settings).prefect_api_url
     found = httpx.post(f"{api}/deployments/filter", json={}, timeout=30).json()

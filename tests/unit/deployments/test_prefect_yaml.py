@@ -23,7 +23,8 @@ def test_one_name(deployment: dict[str, Any]) -> None:
 
 
 def test_every_flow_is_deployed() -> None:
-    flows = {path.stem for path in (ROOT / "flows").glob("*.py") if not path.stem.startswith("_")}
+    # Other modules of the folder hold what several flows share.
+    flows = {path.stem for path in (ROOT / "flows").glob("*.py") if f"def {path.stem}(" in path.read_text()}
     assert {deployment["name"] for deployment in DEPLOYMENTS} == flows
 
 
