@@ -1,1 +1,1 @@
-"""flows."""
+"""The Prefect flows, one a file, named by verb."""

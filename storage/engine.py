@@ -35,3 +35,8 @@ def sync_engine(dsn: str, **options: Any) -> Engine:
 def sync_url(dsn: str) -> str:
     """The URL that names psycopg2."""
     return _with_driver(dsn, "psycopg2")
+
+
+def plain_url(dsn: str) -> str:
+    """The URL without a driver, as libpq reads it."""
+    return f"postgresql://{dsn.split('://', 1)[1]}"

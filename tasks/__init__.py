@@ -1,1 +1,1 @@
-"""tasks."""
+"""The stage tasks: one file a stage, with its policy."""

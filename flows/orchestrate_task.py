@@ -1,0 +1,87 @@
+"""Move one task forward from its last checkpoint: every stage and round is visible in the Prefect UI."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import Completed, State
+from sqlalchemy import select
+
+from domain.settings import Settings
+from domain.task import TaskStatus
+from flows.traced import TRACED
+from negotiation.explanation import as_markdown
+from orchestration.graph import Graphs
+from orchestration.heartbeat import Heartbeat
+from orchestration.run import Runtime, run_task
+from orchestration.standalone import owner_name
+from orchestration.wiring import open_runtime
+from storage.leases import Claim, claim_one, release
+from storage.tables import decisions
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What a worker hands to the flow it runs in its own process."""
+
+    runtime: Runtime
+    claim: Claim
+    graphs: Graphs
+
+
+CLAIMED: ContextVar[Claimed | None] = ContextVar("parley_claimed", default=None)
+
+
+@flow(flow_run_name="{task_id}", validate_parameters=False)
+async def orchestrate_task(task_id: str) -> State[Any]:
+    """Run the task until it ends or is parked for a person; may be run any number of times, by anyone."""
+    claimed = CLAIMED.get()
+    if claimed is not None:
+        return await _move_on(claimed)
+    settings = Settings()
+    async with open_runtime(settings) as runtime:
+        owner = owner_name()
+        claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds)
+        if claim is None:
+            return Completed(name="NothingToDo", message="the task is not due, or a worker holds its lease")
+        heartbeat = Heartbeat(runtime.dsn, owner, settings.lease_seconds)
+        heartbeat.start()
+        try:
+            return await _move_on(Claimed(runtime=runtime, claim=claim, graphs=runtime.graphs()))
+        except Exception:
+            await release(runtime.engine, claim.lease)
+            raise
+        finally:
+            heartbeat.stop()
+
+
+async def _move_on(claimed: Claimed) -> State[Any]:
+    lease = claimed.claim.lease
+    status = await run_task(claimed.runtime, lease, TRACED, claimed.graphs)
+    await _show_decisions(claimed.runtime, lease.task_id)
+    if status is TaskStatus.PARKED:
+        return Completed(name="AwaitingApproval", message=f"answer with `parley approve {lease.task_id}`")
+    return Completed(message=f"the task ended as {status.value}")
+
+
+async def _show_decisions(runtime: Runtime, task_id: str) -> None:
+    statement = select(decisions.c.subtask_id, decisions.c.body).where(decisions.c.task_id == task_id)
+    async with runtime.engine.connect() as connection:
+        rows = (await connection.execute(statement.order_by(decisions.c.subtask_id))).all()
+    for row in rows:
+        await create_markdown_artifact(
+            key=f"decision-{task_id}-{row.subtask_id}".lower().replace("_", "-"),
+            markdown=as_markdown(row.body["explanation"]),
+            description=f"Why {row.subtask_id} was decided so",
+        )
+
+
+async def run_claim(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
+    """Run a task that a worker has claimed as a flow run in the worker's process."""
+    token = CLAIMED.set(Claimed(runtime=runtime, claim=claim, graphs=graphs))
+    try:
+        await orchestrate_task(claim.lease.task_id)
+    finally:
+        CLAIMED.reset(token)

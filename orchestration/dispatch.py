@@ -1,0 +1,124 @@
+"""Dispatch: start each subtask the moment its dependencies are done, a bounded number at once.
+
+Each subtask is a graph thread of its own, so one that waits for a person never holds up an independent one.
+"""
+
+import asyncio
+from typing import Any
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from domain.errors import TaskHalted
+from domain.model import Frozen
+from domain.plan import Plan
+from domain.task import ENDED_SUBTASK, SubtaskStatus, TaskStatus
+from orchestration.run_context import RunContext
+from orchestration.state import TaskState
+from planning.schedule import advance
+from storage.repositories.tasks import load_plan, load_subtasks
+from tasks.skip import skip
+
+BAD_ENDS = frozenset({SubtaskStatus.DENIED, SubtaskStatus.FAILED})
+
+
+class Standing(Frozen):
+    """Where a task's subtasks stand."""
+
+    plan: Plan
+    statuses: dict[str, SubtaskStatus]
+    actions: dict[str, str | None]
+    overdue: bool
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a required subtask ended badly."""
+        return any(step.required and self.statuses[step.id] in BAD_ENDS for step in self.plan.subtasks)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every subtask has ended."""
+        return all(status in ENDED_SUBTASK for status in self.statuses.values())
+
+
+async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """Run what can run. Ends with `dispatch` = ended, wait or stopped."""
+    run = runtime.context
+    touched: set[str] = set()
+    running: dict[asyncio.Task[None], str] = {}
+    try:
+        while True:
+            standing = await _standing(run)
+            if standing.overdue and not standing.ended:
+                return {"dispatch": "stopped", "halted": TaskStatus.EXPIRED.value}
+            if not standing.stopped:
+                await _start(run, standing, touched, running)
+            if not running:
+                return _verdict(standing)
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                running.pop(one)
+                one.result()
+    except TaskHalted:
+        return {"dispatch": "stopped", "halted": TaskStatus.CANCELLED.value}
+    finally:
+        await _settle(running)
+
+
+def _verdict(standing: Standing) -> TaskState:
+    if standing.stopped:
+        return {"dispatch": "stopped"}
+    return {"dispatch": "ended" if standing.ended else "wait"}
+
+
+async def _standing(run: RunContext) -> Standing:
+    async with run.stage.work() as work:
+        rows = await load_subtasks(work.connection, run.stage.task.id)
+        plan = await load_plan(work.connection, run.stage.task.id)
+        return Standing(
+            plan=plan,
+            statuses={row["subtask_id"]: SubtaskStatus(row["status"]) for row in rows},
+            actions={row["subtask_id"]: row["action"] for row in rows},
+            overdue=work.overdue,
+        )
+
+
+async def _start(
+    run: RunContext, standing: Standing, touched: set[str], running: dict[asyncio.Task[None], str]
+) -> None:
+    """Start what is ready, and what was begun by an earlier run and has not ended."""
+    while True:
+        moves = advance(standing.plan, standing.statuses, standing.actions)
+        if not moves.skip:
+            break
+        await skip(run.stage, moves.skip)
+        standing.statuses.update(dict.fromkeys(moves.skip, SubtaskStatus.SKIPPED))
+    begun = (name for name, status in standing.statuses.items() if status in _BEGUN)
+    limit = run.stage.task_type.plan.concurrency
+    for subtask_id in (*begun, *moves.ready):
+        if subtask_id not in touched and len(running) < limit:
+            touched.add(subtask_id)
+            running[asyncio.create_task(_run_subtask(run, subtask_id, standing.statuses[subtask_id]))] = subtask_id
+
+
+_BEGUN = frozenset({SubtaskStatus.RUNNING, SubtaskStatus.PARKED})
+
+
+async def _run_subtask(run: RunContext, subtask_id: str, status: SubtaskStatus) -> None:
+    thread = f"{run.stage.task.id}/{subtask_id}"
+    config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+    start: Any = {"subtask_id": subtask_id, "round": 0}
+    if status in _BEGUN or run.stage.lease.fence > 1:
+        state = await run.subtask_graph.aget_state(config)
+        if state.interrupts:
+            start = Command(resume=True)
+        elif state.next:
+            start = None
+    await run.subtask_graph.ainvoke(start, config, context=run, durability="sync")
+
+
+async def _settle(running: dict[asyncio.Task[None], str]) -> None:
+    """Let no subtask run on after its dispatch has ended."""
+    for one in running:
+        one.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,41 @@
+"""A worker's heartbeat, on a thread of its own: CPU work starves an event loop, and leases must not run out for it."""
+
+import logging
+import threading
+
+import psycopg
+
+log = logging.getLogger(__name__)
+
+_BEAT = "UPDATE workers SET heartbeat_at = now() WHERE id = %s"
+_RENEW = (
+    "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now()"
+)
+
+
+class Heartbeat:
+    """Renews every lease of one worker while it runs."""
+
+    def __init__(self, dsn: str, worker_id: str, lease_seconds: int) -> None:
+        self._dsn, self._worker_id, self._lease_seconds = dsn, worker_id, lease_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for the thread."""
+        self._stop.set()
+        self._thread.join(timeout=self._lease_seconds)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._lease_seconds / 3):
+            try:
+                with psycopg.connect(self._dsn, connect_timeout=5, autocommit=True) as connection:
+                    connection.execute(_BEAT, (self._worker_id,))
+                    connection.execute(_RENEW, (self._lease_seconds, self._worker_id))
+            except psycopg.Error as error:
+                # Postgres is away: the leases run out by its own clock, and the next beat tries again.
+                log.warning("heartbeat missed: %s", error)

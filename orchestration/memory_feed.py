@@ -1,0 +1,79 @@
+"""Keeps the vector index abreast of the memory rows: Postgres is the truth, the index can be rebuilt."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from catalog.load import Catalog
+from domain.memory import Memory, Recall
+from domain.ports import MemoryIndex, Recaller
+from storage.tables import memories
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MemoryFeed:
+    """Indexes every memory known before a moment, at most once for each moment."""
+
+    def __init__(self, engine: AsyncEngine, index: MemoryIndex, catalog: Catalog) -> None:
+        self._engine, self._index, self._catalog = engine, index, catalog
+        self._lock = asyncio.Lock()
+        self._seen = _EPOCH
+        self._facts_stored = False
+
+    async def catch_up(self, as_of: datetime) -> None:
+        """Index what became known up to `as_of`."""
+        if as_of <= self._seen and self._facts_stored:
+            return
+        async with self._lock:
+            if not self._facts_stored:
+                await self._store_facts()
+            if as_of > self._seen:
+                await self._index.upsert(await self._known(self._seen, as_of))
+                self._seen = as_of
+
+    def recaller(self, inner: Recaller) -> Recaller:
+        """A recaller that catches up first."""
+        return _FedRecaller(self, inner)
+
+    async def _store_facts(self) -> None:
+        rows = [_fact_row(fact) for name in self._catalog.names() for fact in self._catalog.facts(name)]
+        if rows:
+            async with self._engine.begin() as connection:
+                await connection.execute(insert(memories).on_conflict_do_nothing(), rows)
+        self._facts_stored = True
+
+    async def _known(self, after: datetime, until: datetime) -> Sequence[Memory]:
+        columns = [memories.c[name] for name in Memory.model_fields]
+        statement = (
+            select(*columns)
+            .where(memories.c.known_at.is_not(None), memories.c.known_at > after, memories.c.known_at <= until)
+            .order_by(memories.c.seq)
+        )
+        async with self._engine.connect() as connection:
+            return [Memory.model_validate(dict(row)) for row in (await connection.execute(statement)).mappings()]
+
+
+class _FedRecaller:
+    def __init__(self, feed: MemoryFeed, inner: Recaller) -> None:
+        self._feed, self._inner = feed, inner
+
+    async def recall(self, task_type: str, text: str, episodic: int, semantic: int, as_of: datetime) -> Recall:
+        """Recall over an index that holds all that was known by `as_of`; degraded where it cannot be brought there."""
+        try:
+            await self._feed.catch_up(as_of)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            return Recall(degraded=f"the memory index is away: {type(error).__name__}")
+        return await self._inner.recall(task_type, text, episodic, semantic, as_of)
+
+
+def _fact_row(fact: Memory) -> dict[str, Any]:
+    return {**fact.model_dump(), "kind": "semantic", "created_at": fact.known_at}

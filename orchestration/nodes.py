@@ -1,0 +1,82 @@
+"""The nodes: each calls its stage and hands on what routes need."""
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from domain.errors import ExecutorError
+from orchestration.run_context import RunContext
+from orchestration.state import SubtaskState, TaskState
+
+
+async def intake(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """Check the input."""
+    run = runtime.context
+    return {"denied": (await run.stages.intake(run.stage))["denied"]}
+
+
+async def plan(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """Lay out the subtasks."""
+    await runtime.context.stages.plan(runtime.context.stage)
+    return {}
+
+
+async def wait(state: TaskState) -> TaskState:
+    """Park until a person has answered."""
+    interrupt("a person's answer")
+    return {}
+
+
+async def compensate(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """Close what had not started."""
+    run = runtime.context
+    await run.stages.compensate(run.stage, state.get("halted") or "a required subtask did not end well")
+    return {}
+
+
+async def consolidate(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """Remember the task's end."""
+    await runtime.context.stages.consolidate(runtime.context.stage)
+    return {}
+
+
+async def report(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
+    """End the task."""
+    run = runtime.context
+    return {"status": (await run.stages.report(run.stage, state.get("denied"), state.get("halted")))["status"]}
+
+
+async def negotiate(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskState:
+    """Hold one round."""
+    run, round = runtime.context, state["round"]
+    held = await run.stages.negotiate(run.stage, state["subtask_id"], round)
+    return {"go": held["go"], "cause": held["cause"] or "", "round": round + 1}
+
+
+async def guard(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskState:
+    """Ask the policies."""
+    run = runtime.context
+    verdict = await run.stages.guard(run.stage, state["subtask_id"])
+    return {"effect": verdict["effect"], "cause": verdict["cause"]}
+
+
+async def approve(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskState:
+    """Ask a person."""
+    await runtime.context.stages.approve(runtime.context.stage, state["subtask_id"], state["cause"])
+    return {}
+
+
+async def answer(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskState:
+    """Park, then take the answer."""
+    interrupt("a person's answer")
+    run = runtime.context
+    return {"answer": (await run.stages.answer(run.stage, state["subtask_id"]))["answer"]}
+
+
+async def execute(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskState:
+    """Act; an executor that keeps failing ends the subtask."""
+    run = runtime.context
+    try:
+        return {"ended": (await run.stages.execute(run.stage, state["subtask_id"]))["ended"]}
+    except (ExecutorError, TimeoutError) as error:
+        failed = await run.stages.give_up(run.stage, state["subtask_id"], f"{type(error).__name__}: {error}")
+        return {"ended": failed["ended"]}

@@ -1,0 +1,56 @@
+"""What a dead worker, a missed deadline or a failed run left behind."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.canonical import canonical_json
+from domain.task import Lease
+from storage.leases import release
+from storage.repositories.approvals import wake_overdue
+
+MAX_RUN_FAILURES = 5
+"""A task whose runs fail this often is quarantined, never retried for ever."""
+
+
+async def recover(engine: AsyncEngine) -> int:
+    """Make overdue approvals' tasks due, and count them with the tasks whose lease ran out.
+
+    A lease that ran out needs no mending: its task is claimable. Counting tells a worker to look at once.
+    """
+    async with engine.begin() as connection:
+        woken = await wake_overdue(connection)
+        orphaned = await connection.scalar(
+            text("SELECT count(*) FROM tasks WHERE due AND status = 'running' AND lease_until < now()")
+        )
+    return woken + int(orphaned or 0)
+
+
+async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> None:
+    """Note a failed run; try again after a growing wait, or quarantine."""
+    told = f"{type(error).__name__}: {error}"[:500]
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO events (task_id, key, event, fence, data) "
+                "VALUES (:task, :key, 'run.failed', :fence, CAST(:data AS jsonb)) ON CONFLICT DO NOTHING"
+            ),
+            {
+                "task": lease.task_id,
+                "key": f"run:{lease.fence}:failed",
+                "fence": lease.fence,
+                "data": canonical_json({"error": told}),
+            },
+        )
+        failures = await connection.scalar(
+            text("SELECT count(*) FROM events WHERE task_id = :task AND event = 'run.failed'"), {"task": lease.task_id}
+        )
+        if int(failures or 0) >= MAX_RUN_FAILURES:
+            await connection.execute(
+                text(
+                    "UPDATE tasks SET status = 'quarantined', reason = :reason, due = false, ended_at = now(), "
+                    "lease_owner = NULL, lease_until = NULL WHERE id = :task AND fence = :fence"
+                ),
+                {"reason": told, "task": lease.task_id, "fence": lease.fence},
+            )
+            return
+    await release(engine, lease, delay=float(2 ** int(failures or 1)))

@@ -1,0 +1,35 @@
+"""Where each graph goes next: pure functions of the state."""
+
+from domain.approval import ApprovalStatus
+from domain.guard import Effect
+from orchestration.state import SubtaskState, TaskState
+
+
+def after_intake(state: TaskState) -> str:
+    """A task denied at the door is only reported."""
+    return "report" if state.get("denied") else "plan"
+
+
+def after_dispatch(state: TaskState) -> str:
+    """Wait for people, go on, or stop."""
+    return {"wait": "wait", "ended": "consolidate", "stopped": "compensate"}[state["dispatch"]]
+
+
+def after_negotiate(state: SubtaskState) -> str:
+    """Another round, the guard, or a person."""
+    return {"again": "negotiate", "decided": "guard", "escalated": "approve"}[state["go"]]
+
+
+def after_guard(state: SubtaskState) -> str:
+    """What the verdict asks for; what cannot be carried out as it stands goes to a person."""
+    effect = Effect(state["effect"])
+    if effect is Effect.ALLOW:
+        return "execute"
+    return "end" if effect in (Effect.DENY, Effect.HALT) else "approve"
+
+
+def after_answer(state: SubtaskState) -> str:
+    """Back to the guard with the answer, on waiting, or to the end."""
+    if state["answer"] == ApprovalStatus.APPROVED:
+        return "guard"
+    return "answer" if state["answer"] == ApprovalStatus.OPEN else "end"

@@ -1,0 +1,73 @@
+"""A run: one attempt to move a task forward from its last checkpoint."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.types import Command
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from catalog.load import Catalog
+from domain.ports import Recaller
+from domain.task import Lease, TaskStatus
+from orchestration.graph import Graphs, build_graphs
+from orchestration.run_context import RunContext
+from orchestration.stages import Stages
+from storage.checkpoints import Pool, saver
+from storage.leases import park
+from storage.repositories.tasks import load_task
+from tasks.context import StageContext
+from tasks.executors import make_executors
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a process needs to run tasks; made once at the edge."""
+
+    dsn: str
+    engine: AsyncEngine
+    checkpoints: Pool
+    catalog: Catalog
+    recaller: Recaller
+
+    def graphs(self) -> Graphs:
+        """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""
+        return build_graphs(saver(self.checkpoints), saver(self.checkpoints))
+
+
+async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
+    """What the stages of one run are handed. Raises NotFound."""
+    async with runtime.engine.connect() as connection:
+        task = await load_task(connection, lease.task_id)
+    return StageContext(
+        engine=runtime.engine,
+        catalog=runtime.catalog,
+        recaller=runtime.recaller,
+        executors=make_executors(runtime.engine),
+        lease=lease,
+        task=task,
+    )
+
+
+async def run_task(runtime: Runtime, lease: Lease, stages: Stages, graphs: Graphs) -> TaskStatus:
+    """Move the task on until it ends or is parked; returns which. Raises LeaseLost when another took over."""
+    stage = await make_context(runtime, lease)
+    run = RunContext(stages=stages, stage=stage, subtask_graph=graphs.subtask)
+    config: Any = {"configurable": {"thread_id": lease.task_id, "checkpoint_ns": ""}}
+    start = await _start(graphs, config, lease)
+    ended = await graphs.task.ainvoke(start, config, context=run, durability="sync")
+    if "__interrupt__" in ended:
+        await park(runtime.engine, lease)
+        return TaskStatus.PARKED
+    return TaskStatus(ended["status"])
+
+
+async def _start(graphs: Graphs, config: Any, lease: Lease) -> Any:
+    """The graph's input: anew, on from where it stopped, or resumed."""
+    fresh = {"task_id": lease.task_id}
+    if lease.fence == 1:
+        # The first claim: there can be no checkpoint to look for.
+        return fresh
+    state = await graphs.task.aget_state(config)
+    if state.interrupts:
+        return Command(resume=True)
+    return None if state.next else fresh

@@ -1,0 +1,22 @@
+"""What a run hands to its nodes; never checkpointed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph.state import CompiledStateGraph
+
+from orchestration.stages import Stages
+from tasks.context import StageContext
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run: its stages (the lane), its stage context, and the graph of its subtasks."""
+
+    stages: Stages
+    stage: StageContext
+    subtask_graph: Graph

@@ -1,0 +1,65 @@
+"""Where the real parts are put together."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from catalog.load import Catalog, load_catalog
+from domain.errors import StackError
+from domain.settings import Settings
+from memory.index import QdrantIndex, open_index
+from memory.recall import IndexRecaller
+from orchestration.memory_feed import MemoryFeed
+from orchestration.run import Runtime
+from storage.checkpoints import open_pool
+from storage.engine import async_engine
+from tasks.executors import EXECUTORS
+
+
+def require_strict_msgpack() -> None:
+    """LangGraph reads this at import; without it a crafted checkpoint executes code. Raises StackError."""
+    if os.environ.get("LANGGRAPH_STRICT_MSGPACK", "").lower() != "true":
+        raise StackError("LANGGRAPH_STRICT_MSGPACK must be `true` in the environment before Parley is started")
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """The catalog that the settings name."""
+    return load_catalog(settings.catalog, EXECUTORS)
+
+
+def _index(settings: Settings) -> QdrantIndex:
+    """Qdrant's server where one is named, else the worker's folder, else one in memory, rebuilt from the rows."""
+    if settings.qdrant_url:
+        return open_index(settings.qdrant_url, None)
+    folder: Path = settings.home / "qdrant"
+    try:
+        return open_index(None, folder)
+    except StackError:
+        # Another process of this stack has the folder; an index in memory gives the same answers.
+        return open_index(None, None)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Everything a process needs to run tasks. Raises StackError, CatalogError."""
+    require_strict_msgpack()
+    if settings.database_url is None:
+        raise StackError("DATABASE_URL is not set: start the stack with `parley up` and use its commands")
+    catalog = catalog_of(settings)
+    engine = async_engine(settings.database_url, size=settings.worker_concurrency + 4)
+    pool = await open_pool(settings.database_url, size=settings.worker_concurrency + 4)
+    index = _index(settings)
+    feed = MemoryFeed(engine, index, catalog)
+    try:
+        yield Runtime(
+            dsn=settings.database_url,
+            engine=engine,
+            checkpoints=pool,
+            catalog=catalog,
+            recaller=feed.recaller(IndexRecaller(index)),
+        )
+    finally:
+        await index.close()
+        await pool.close()
+        await engine.dispose()

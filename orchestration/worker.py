@@ -1,0 +1,129 @@
+"""The worker: claims due tasks by their lease and runs many on one event loop."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+
+import psycopg
+from sqlalchemy import text
+
+from domain.errors import LeaseLost
+from domain.settings import Settings
+from domain.task import Lane
+from orchestration.graph import Graphs
+from orchestration.heartbeat import Heartbeat
+from orchestration.recovery import recover, set_back
+from orchestration.run import Runtime
+from orchestration.standalone import owner_name
+from storage.leases import CHANNEL, Claim, claim
+
+log = logging.getLogger(__name__)
+
+RunClaim = Callable[[Runtime, Claim, Graphs], Awaitable[object]]
+
+
+class Worker:
+    """One long-lived claimant. `runners` says how each lane runs a claimed task."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, runners: Mapping[Lane, RunClaim]) -> None:
+        self.id = owner_name()
+        self._runtime, self._settings, self._runners = runtime, settings, runners
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._slots = [runtime.graphs() for _ in range(settings.worker_concurrency)]
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when what runs has ended."""
+        self._stop.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        await self._register()
+        heartbeat = Heartbeat(self._runtime.dsn, self.id, self._settings.lease_seconds)
+        heartbeat.start()
+        loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._recover())]
+        try:
+            while not self._stop.is_set():
+                await self._round()
+            await asyncio.gather(*self._running, return_exceptions=True)
+        finally:
+            for one in (*loops, *self._running):
+                one.cancel()
+            await asyncio.gather(*loops, *self._running, return_exceptions=True)
+            heartbeat.stop()
+            await self._sign_off()
+
+    async def _round(self) -> None:
+        self._wake.clear()
+        claims: tuple[Claim, ...] = ()
+        if self._slots:
+            try:
+                claims = await claim(
+                    self._runtime.engine,
+                    self.id,
+                    seconds=self._settings.lease_seconds,
+                    limit=len(self._slots),
+                    lanes=list(self._runners),
+                )
+            except Exception as error:
+                # Postgres is away; claiming is tried again at the next wake.
+                log.warning("claiming failed: %s", error)
+        for one in claims:
+            running = asyncio.create_task(self._run_claim(one, self._slots.pop()))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+        if self._stop.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout=1.0)
+        except TimeoutError:
+            return
+
+    async def _run_claim(self, one: Claim, graphs: Graphs) -> None:
+        try:
+            await self._runners[one.lane](self._runtime, one, graphs)
+        except LeaseLost as error:
+            log.warning("%s", error)
+        except Exception as error:
+            log.exception("task %s: the run failed", one.lease.task_id)
+            await set_back(self._runtime.engine, one.lease, error)
+        finally:
+            self._slots.append(graphs)
+            self._wake.set()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._runtime.dsn, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            except psycopg.Error as error:
+                log.warning("listening failed, trying again: %s", error)
+                await asyncio.sleep(1.0)
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                if await recover(self._runtime.engine):
+                    self._wake.set()
+            except Exception as error:
+                log.warning("recovery failed, trying again: %s", error)
+            await asyncio.sleep(self._settings.recover_seconds)
+
+    async def _register(self) -> None:
+        statement = text("INSERT INTO workers (id, pid, host) VALUES (:id, :pid, :host)")
+        async with self._runtime.engine.begin() as connection:
+            await connection.execute(statement, {"id": self.id, "pid": os.getpid(), "host": socket.gethostname()})
+
+    async def _sign_off(self) -> None:
+        async with self._runtime.engine.begin() as connection:
+            await connection.execute(text("UPDATE workers SET stopped_at = now() WHERE id = :id"), {"id": self.id})
+            await connection.execute(
+                text("UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :id AND due"),
+                {"id": self.id},
+            )

@@ -1,0 +1,76 @@
+"""Who may move a task: one lease in its row, taken with a new fence, in database time only."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.model import Frozen
+from domain.task import Lane, Lease
+
+CHANNEL = "parley_tasks"
+
+_TAKE = """
+UPDATE tasks SET lease_owner = :owner, lease_until = now() + make_interval(secs => :seconds), fence = fence + 1,
+  status = 'running', started_at = COALESCE(started_at, now()),
+  parked_seconds = parked_seconds + COALESCE(EXTRACT(EPOCH FROM now() - parked_at), 0), parked_at = NULL
+WHERE id IN ({chosen}) RETURNING id, fence, lane
+"""
+_FREE = "due AND (lease_until IS NULL OR lease_until < now())"
+_NEXT = text(
+    _TAKE.format(
+        chosen=f"SELECT id FROM tasks WHERE {_FREE} AND lane = ANY(:lanes) "
+        "ORDER BY priority DESC, created_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+    )
+)
+_ONE = text(_TAKE.format(chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED"))
+_PARK = text(
+    "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
+    "due = EXISTS (SELECT 1 FROM approvals a JOIN subtasks s USING (task_id, subtask_id) "
+    "WHERE a.task_id = tasks.id AND a.status <> 'open' AND s.status = 'parked') "
+    "WHERE id = :id AND fence = :fence"
+)
+_RELEASE = text(
+    "UPDATE tasks SET lease_owner = NULL, lease_until = now() + make_interval(secs => :delay) "
+    "WHERE id = :id AND fence = :fence"
+)
+
+
+class Claim(Frozen):
+    """A lease together with the lane to run on."""
+
+    lease: Lease
+    lane: Lane
+
+
+async def claim(
+    engine: AsyncEngine, owner: str, *, seconds: int, limit: int, lanes: Sequence[Lane]
+) -> tuple[Claim, ...]:
+    """Take up to `limit` due tasks that nobody holds."""
+    values = {"owner": owner, "seconds": seconds, "limit": limit, "lanes": [lane.value for lane in lanes]}
+    async with engine.begin() as connection:
+        rows = (await connection.execute(_NEXT, values)).all()
+    return tuple(
+        Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane)) for row in rows
+    )
+
+
+async def claim_one(engine: AsyncEngine, owner: str, task_id: str, *, seconds: int) -> Claim | None:
+    """Take this task if it is due and nobody holds it."""
+    async with engine.begin() as connection:
+        row = (await connection.execute(_ONE, {"owner": owner, "seconds": seconds, "id": task_id})).one_or_none()
+    if row is None:
+        return None
+    return Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane))
+
+
+async def park(engine: AsyncEngine, lease: Lease) -> None:
+    """Give the task back until a person answers; due at once where an answer came meanwhile."""
+    async with engine.begin() as connection:
+        await connection.execute(_PARK, {"id": lease.task_id, "fence": lease.fence})
+
+
+async def release(engine: AsyncEngine, lease: Lease, *, delay: float = 0.0) -> None:
+    """Give the task back to be tried again after `delay` seconds."""
+    async with engine.begin() as connection:
+        await connection.execute(_RELEASE, {"id": lease.task_id, "fence": lease.fence, "delay": delay})

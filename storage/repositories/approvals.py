@@ -1,0 +1,47 @@
+"""Approvals as a run asks for them and takes their answers."""
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.approval import Approval
+from storage.tables import approvals
+
+_COLUMNS = [approvals.c[name] for name in Approval.model_fields]
+
+
+async def latest_approval(connection: AsyncConnection, task_id: str, subtask_id: str) -> Approval | None:
+    """The newest approval of the subtask; one past its deadline (database time) is expired first."""
+    await connection.execute(
+        text(
+            "UPDATE approvals SET status = 'expired' "
+            "WHERE task_id = :task AND subtask_id = :subtask AND status = 'open' AND expires_at <= now()"
+        ),
+        {"task": task_id, "subtask": subtask_id},
+    )
+    statement = (
+        select(*_COLUMNS)
+        .where(approvals.c.task_id == task_id, approvals.c.subtask_id == subtask_id)
+        .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return Approval.model_validate(dict(row)) if row else None
+
+
+async def consume_approval(connection: AsyncConnection, approval_id: str) -> bool:
+    """Use the answer; False where it was used before."""
+    result = await connection.execute(
+        text("UPDATE approvals SET consumed = true WHERE id = :id AND NOT consumed RETURNING id"), {"id": approval_id}
+    )
+    return result.one_or_none() is not None
+
+
+async def wake_overdue(connection: AsyncConnection) -> int:
+    """Make parked tasks due whose approval's deadline has passed; returns how many."""
+    result = await connection.execute(
+        text(
+            "UPDATE tasks SET due = true WHERE status = 'parked' AND NOT due AND id IN "
+            "(SELECT task_id FROM approvals WHERE status = 'open' AND expires_at <= now()) RETURNING id"
+        )
+    )
+    return len(result.all())

@@ -1,0 +1,68 @@
+"""Rows of a negotiation: snapshots, proposals, telemetry and the decision."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.decision import Decision
+from domain.model import Frozen
+from domain.proposal import Proposal
+from storage.tables import decisions, proposals, snapshots
+
+
+class StoredProposal(Frozen):
+    """A proposal, and why it does not count, if so."""
+
+    proposal: Proposal
+    struck: str | None
+
+
+async def load_rounds(
+    connection: AsyncConnection, task_id: str, subtask_id: str
+) -> list[list[StoredProposal]]:
+    """Every stored round in order, each ordered by persona."""
+    statement = (
+        select(proposals.c.round, proposals.c.struck, proposals.c.body)
+        .where(proposals.c.task_id == task_id, proposals.c.subtask_id == subtask_id)
+        .order_by(proposals.c.round, proposals.c.persona)
+    )
+    rounds: list[list[StoredProposal]] = []
+    for row in await connection.execute(statement):
+        while len(rounds) <= row.round:
+            rounds.append([])
+        rounds[row.round].append(StoredProposal(proposal=Proposal.model_validate(row.body), struck=row.struck))
+    return rounds
+
+
+def counted(rounds: Sequence[Sequence[StoredProposal]]) -> list[list[Proposal]]:
+    """The proposals that the guards let stand."""
+    return [[stored.proposal for stored in one if stored.struck is None] for one in rounds]
+
+
+async def load_decision(connection: AsyncConnection, task_id: str, subtask_id: str) -> Decision:
+    """The subtask's decision."""
+    statement = select(decisions.c.body).where(decisions.c.task_id == task_id, decisions.c.subtask_id == subtask_id)
+    return Decision.model_validate((await connection.execute(statement)).scalar_one())
+
+
+def decision_row(decision: Decision) -> dict[str, Any]:
+    """The `decisions` row."""
+    return {
+        "task_id": decision.task_id,
+        "subtask_id": decision.subtask_id,
+        "kind": decision.result.kind.value,
+        "option": decision.option.name if decision.option else None,
+        "action": decision.option.action if decision.option else None,
+        "strategy": decision.result.rule,
+        "margin": decision.result.margin,
+        "rounds": decision.rounds,
+        "body": decision.model_dump(mode="json"),
+    }
+
+
+async def snapshot_hash(connection: AsyncConnection, task_id: str, subtask_id: str, round: int) -> str:
+    """The hash of what the round's panel saw."""
+    here = (snapshots.c.task_id == task_id, snapshots.c.subtask_id == subtask_id, snapshots.c.round == round)
+    return str(await connection.scalar(select(snapshots.c.hash).where(*here)))

@@ -1,0 +1,174 @@
+"""One round's ballots: contexts are assembled and frozen, the panel proposes, the guards look at each proposal."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from domain.canonical import canonical_json, digest
+from domain.errors import ReasonerError
+from domain.guard import Effect, Hop, Subject, Verdict
+from domain.memory import PersonaContext, Recall, Snapshot
+from domain.model import Frozen
+from domain.persona import Persona
+from domain.proposal import Option, Proposal, Telemetry
+from domain.task_type import SubtaskSpec
+from memory.contexts import assemble
+from memory.episodes import describe
+from memory.snapshots import freeze
+from negotiation.rounds import table_for
+from personas.panel import Panelist
+from storage.repositories.negotiation import StoredProposal
+from storage.tables import proposals, snapshots, telemetry, verdicts
+from storage.unit_of_work import UnitOfWork
+from tasks.context import StageContext
+from tasks.verdicts import verdict_row
+
+
+class Ballot(Frozen):
+    """One persona's answer: a proposal with its verdict, or why there is none."""
+
+    persona: str
+    key: str
+    proposal: Proposal | None
+    verdict: Verdict | None
+    telemetry: Telemetry
+
+    @property
+    def struck(self) -> str | None:
+        """Why the proposal does not count."""
+        if self.verdict is None or self.verdict.effect is Effect.ALLOW:
+            return None
+        return "; ".join(self.verdict.reasons)
+
+
+class RoundBallots(Frozen):
+    """A round as it will be stored."""
+
+    snapshot: Snapshot
+    ballots: tuple[Ballot, ...]
+
+
+async def cast_round(
+    context: StageContext, spec: SubtaskSpec, options: Sequence[Option], rounds: Sequence[Sequence[Proposal]]
+) -> RoundBallots:
+    """Ask every panelist once; a failed reasoner makes its persona absent, recorded in its telemetry."""
+    recall = await _recall(context, spec)
+    panel = context.catalog.panelists(context.task.task_type, spec.id)
+    contexts = tuple(_context(context, spec, panelist.persona, recall, options, rounds) for panelist in panel)
+    snapshot = freeze(context.task.id, spec.id, len(rounds), contexts)
+    ballots = await asyncio.gather(
+        *(
+            _ballot(context, panelist, seen, options, snapshot)
+            for panelist, seen in zip(panel, contexts, strict=True)
+        )
+    )
+    return RoundBallots(snapshot=snapshot, ballots=tuple(ballots))
+
+
+async def _recall(context: StageContext, spec: SubtaskSpec) -> Recall:
+    known = context.recalled.get(spec.id)
+    if known is None:
+        contract = spec.context
+        known = await context.recaller.recall(
+            context.task.task_type,
+            describe(contract, context.task.payload),
+            contract.episodic,
+            contract.semantic,
+            context.task.memory_as_of,
+        )
+        context.recalled[spec.id] = known
+    return known
+
+
+def _context(
+    context: StageContext,
+    spec: SubtaskSpec,
+    persona: Persona,
+    recall: Recall,
+    options: Sequence[Option],
+    rounds: Sequence[Sequence[Proposal]],
+) -> PersonaContext:
+    table = table_for(persona.id, rounds)
+    return assemble(
+        spec.context,
+        persona,
+        context.task.payload,
+        recall,
+        question=spec.question,
+        options=[option.name for option in options],
+        round=len(rounds),
+        shared=table.shared,
+        others=table.others,
+        own_previous=table.own_previous,
+    )
+
+
+async def _ballot(
+    context: StageContext, panelist: Panelist, seen: PersonaContext, options: Sequence[Option], snapshot: Snapshot
+) -> Ballot:
+    persona = panelist.persona
+    key = digest([context.task.id, snapshot.subtask_id, seen.round, persona.id, persona.version, snapshot.hash])
+    try:
+        proposal, cost = await panelist.propose(seen, options)
+    except ReasonerError as error:
+        absent = Telemetry(persona=persona.id, round=seen.round, latency_ms=0.0, error=str(error)[:500])
+        return Ballot(persona=persona.id, key=key, proposal=None, verdict=None, telemetry=absent)
+    verdict = context.gate.judge(proposal_subject(proposal, options))
+    return Ballot(persona=persona.id, key=key, proposal=proposal, verdict=verdict, telemetry=cost)
+
+
+def proposal_subject(proposal: Proposal, options: Sequence[Option]) -> Subject:
+    """What the guards see of a proposal."""
+    actions = {option.name: option.action for option in options}
+    evidence = [[item.id, item.field, item.note] for item in proposal.evidence]
+    counter = proposal.counter.model_dump(mode="json") if proposal.counter else None
+    said = [proposal.rationale, proposal.reasons, evidence, proposal.named_error, counter]
+    return Subject(
+        hop=Hop.PROPOSAL,
+        text=canonical_json(said),
+        facts={
+            "persona": proposal.persona,
+            "action": actions.get(proposal.option or "", "abstain"),
+            "confidence_bp": round(proposal.confidence * 10_000),
+            "reason_count": len(proposal.reasons),
+            "has_rationale": bool(proposal.rationale.strip()),
+            "evidence_count": len(proposal.evidence),
+        },
+    )
+
+
+async def store_round(work: UnitOfWork, ballots: RoundBallots) -> list[StoredProposal]:
+    """Write the round's snapshot, proposals, verdicts and telemetry; returns the proposals as stored."""
+    snapshot = ballots.snapshot
+    place = {"task_id": snapshot.task_id, "subtask_id": snapshot.subtask_id, "round": snapshot.round}
+    degraded = next((seen.degraded for seen in snapshot.contexts if seen.degraded), None)
+    shown = [seen.model_dump(mode="json") for seen in snapshot.contexts]
+    await work.add(snapshots, {**place, "hash": snapshot.hash, "contexts": shown, "degraded": degraded})
+    await work.add(proposals, *_proposal_rows(place, ballots))
+    await work.add(telemetry, *({**place, **ballot.telemetry.model_dump()} for ballot in ballots.ballots))
+    prefix = f"proposal:{snapshot.subtask_id}:{snapshot.round}"
+    rows = (
+        verdict_row(snapshot.task_id, f"{prefix}:{ballot.persona}", ballot.verdict, snapshot.subtask_id)
+        for ballot in ballots.ballots
+        if ballot.verdict
+    )
+    await work.add(verdicts, *rows)
+    return [
+        StoredProposal(proposal=ballot.proposal, struck=ballot.struck) for ballot in ballots.ballots if ballot.proposal
+    ]
+
+
+def _proposal_rows(place: dict[str, Any], ballots: RoundBallots) -> list[dict[str, Any]]:
+    return [
+        {
+            **place,
+            "persona": ballot.persona,
+            "key": ballot.key,
+            "option": ballot.proposal.option,
+            "confidence": ballot.proposal.confidence,
+            "struck": ballot.struck,
+            "body": ballot.proposal.model_dump(mode="json"),
+        }
+        for ballot in ballots.ballots
+        if ballot.proposal
+    ]

@@ -1,0 +1,32 @@
+"""Consolidate: the task's end becomes an episode, recallable once its outcome is known."""
+
+from typing import Any
+
+from domain.canonical import digest
+from memory.episodes import describe
+from storage.repositories.tasks import load_subtasks
+from storage.tables import memories
+from tasks.context import StageContext
+from tasks.policy import StagePolicy
+
+POLICY = StagePolicy("consolidate", timeout_seconds=60)
+
+
+async def consolidate(context: StageContext) -> dict[str, Any]:
+    """Write the episode. Returns {memory: id}."""
+    task, task_type = context.task, context.task_type
+    memory_id = digest(["episodic", task.id])[:32]
+    async with context.work(halted_too=True) as work:
+        found = {row["subtask_id"]: row for row in await load_subtasks(work.connection, task.id)}
+        answer = found.get(task_type.answer)
+        episode = {
+            "id": memory_id,
+            "kind": "episodic",
+            "task_type": task.task_type,
+            "task_id": task.id,
+            "text": describe(task_type.subtask(task_type.answer).context, task.payload),
+            "data": {"action": answer["action"] if answer else None},
+        }
+        await work.add(memories, episode)
+        await work.event("consolidate", "consolidate.done", {"memory": memory_id})
+    return {"memory": memory_id}

@@ -1,0 +1,51 @@
+"""What every stage is handed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from catalog.load import Catalog
+from domain.action import Executor
+from domain.memory import Recall
+from domain.ports import Recaller
+from domain.task import Lease, Task
+from domain.task_type import TaskType
+from guardrails.gate import CedarGate
+from storage.unit_of_work import UnitOfWork
+
+GRAPH_VERSION = "1"
+"""Part of what an approval is bound to; raised when a node is added or moved."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One run of one task."""
+
+    engine: AsyncEngine
+    catalog: Catalog
+    recaller: Recaller
+    executors: Mapping[str, Executor]
+    lease: Lease
+    task: Task
+    recalled: dict[str, Recall] = field(default_factory=dict)
+    """Recall by subtask: it depends on `memory_as_of` alone, so the rounds of one run share it."""
+
+    @property
+    def task_type(self) -> TaskType:
+        """The task's type."""
+        return self.catalog.task_type(self.task.task_type)
+
+    @property
+    def gate(self) -> CedarGate:
+        """The gate of the task's type."""
+        return self.catalog.gate(self.task.task_type)
+
+    def work(self, *, halted_too: bool = False) -> UnitOfWork:
+        """A fenced transaction."""
+        return UnitOfWork(self.engine, self.lease, halted_too=halted_too)
+
+    def stake_cents(self) -> int:
+        """The amount at stake; 0 where the task type names no field or the field is empty."""
+        value = self.task.payload.get(self.task_type.stake_field or "")
+        return round(float(value) * 100) if isinstance(value, int | float) else 0

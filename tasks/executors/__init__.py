@@ -1,0 +1,22 @@
+"""The ways to act. A new file needs a line in EXECUTORS."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.action import Executor
+from tasks.executors.record_decision import RecordDecision
+from tasks.executors.webhook import Webhook
+
+EXECUTORS: Mapping[str, type[RecordDecision] | type[Webhook]] = MappingProxyType(
+    {
+        RecordDecision.name: RecordDecision,
+        Webhook.name: Webhook,
+    }
+)
+
+
+def make_executors(engine: AsyncEngine) -> dict[str, Executor]:
+    """One of each, on this engine."""
+    return {name: make(engine) for name, make in EXECUTORS.items()}

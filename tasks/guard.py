@@ -1,0 +1,71 @@
+"""Guard: policy looks at the action and its arguments before anything is done."""
+
+from typing import Any
+
+from domain.approval import Approval
+from domain.canonical import canonical_json
+from domain.decision import Decision
+from domain.guard import Effect, Hop, Subject, Verdict
+from domain.proposal import Option
+from domain.task import SubtaskStatus
+from domain.task_type import SubtaskSpec
+from storage.repositories.approvals import latest_approval
+from storage.repositories.negotiation import load_decision
+from storage.repositories.tasks import set_subtask
+from storage.tables import verdicts
+from storage.unit_of_work import UnitOfWork
+from tasks.bindings import chosen_option, is_bound
+from tasks.context import StageContext
+from tasks.policy import StagePolicy
+from tasks.verdicts import verdict_row
+
+POLICY = StagePolicy("guard", timeout_seconds=30)
+
+
+async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
+    """Judge the decided action. Returns {effect, cause}."""
+    spec = context.task_type.subtask(subtask_id)
+    async with context.work() as work:
+        decision = await load_decision(work.connection, context.task.id, subtask_id)
+        approval = await latest_approval(work.connection, context.task.id, subtask_id)
+        bound = approval if approval and is_bound(context, spec, decision, approval) else None
+        option = chosen_option(spec, decision, bound)
+        if option is None:
+            # The answer was given for something that has changed since: ask again.
+            return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": decision.result.kind.value}
+        verdict = context.gate.judge(_subject(context, spec, decision, option, bound))
+        verdict = verdict.model_copy(update={"approval_id": bound.id if bound else None})
+        await _record(context, work, subtask_id, verdict)
+    return {"effect": verdict.effect.value, "cause": ", ".join(verdict.policy_ids)}
+
+
+def _subject(
+    context: StageContext, spec: SubtaskSpec, decision: Decision, option: Option, approval: Approval | None
+) -> Subject:
+    said = [option.name, option.arguments, decision.reasons]
+    return Subject(
+        hop=Hop.ARGUMENTS,
+        text=canonical_json(said),
+        facts={
+            "action": option.action,
+            "stake_cents": context.stake_cents(),
+            "reason_count": len(decision.reasons) or int(approval is not None),
+            "explained": bool(decision.explanation.get("tally")) or approval is not None,
+            "margin_bp": round(decision.result.margin * 10_000),
+            "rounds": decision.rounds,
+            "strategy": spec.strategy.name,
+            "result": decision.result.kind.value,
+            "memory_degraded": any(recall.degraded for recall in context.recalled.values()),
+            "approved": approval is not None,
+        },
+    )
+
+
+async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict) -> None:
+    key = f"guard:{subtask_id}:{verdict.approval_id or 'first'}"
+    await work.add(verdicts, verdict_row(context.task.id, key, verdict, subtask_id))
+    data = {"policy_ids": list(verdict.policy_ids), "reasons": list(verdict.reasons)}
+    await work.event(key, f"guard.{verdict.effect.value}", data, subtask_id)
+    if verdict.effect in (Effect.DENY, Effect.HALT):
+        reason = "; ".join(verdict.reasons)
+        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)

@@ -1,0 +1,46 @@
+"""Intake: the payload is checked against its schema and passes the input guards."""
+
+from typing import Any
+
+from catalog.payloads import check_payload
+from domain.canonical import canonical_json
+from domain.errors import PayloadError
+from domain.guard import Effect, Hop, Subject
+from storage.repositories.tasks import begin_task
+from storage.tables import verdicts
+from tasks.context import StageContext
+from tasks.policy import StagePolicy
+from tasks.verdicts import verdict_row
+
+POLICY = StagePolicy("intake", timeout_seconds=30)
+
+
+async def intake(context: StageContext) -> dict[str, Any]:
+    """Accept or deny the task at the door. Returns {denied: reason | None}."""
+    task = context.task
+    denied = _schema_problem(context)
+    subject = Subject(
+        hop=Hop.INPUT, text=canonical_json(_texts(task.payload)), facts={"stake_cents": context.stake_cents()}
+    )
+    verdict = context.gate.judge(subject)
+    if denied is None and verdict.effect is not Effect.ALLOW:
+        denied = "; ".join(verdict.reasons)
+    async with context.work() as work:
+        await begin_task(work.connection, task.id)
+        await work.add(verdicts, verdict_row(task.id, "intake", verdict))
+        data = {"denied": denied, "effect": verdict.effect.value}
+        await work.event("intake", "intake.denied" if denied else "intake.accepted", data)
+    return {"denied": denied}
+
+
+def _schema_problem(context: StageContext) -> str | None:
+    try:
+        check_payload(context.task_type, context.task.payload)
+    except PayloadError as error:
+        return str(error)
+    return None
+
+
+def _texts(payload: dict[str, Any]) -> dict[str, str]:
+    # Filters read text; a number cannot carry a secret or an instruction.
+    return {name: value for name, value in payload.items() if isinstance(value, str)}

@@ -1,0 +1,99 @@
+"""Negotiate: one round of the panel, and what the strategy makes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from domain.decision import Decision, Result, ResultKind
+from domain.proposal import Option, Proposal
+from domain.task import SubtaskStatus
+from domain.task_type import SubtaskSpec
+from negotiation.explanation import explain, stated_reasons
+from negotiation.rounds import Step, declared_options, next_step, resolve, widen
+from storage.repositories.negotiation import StoredProposal, counted, decision_row, load_rounds, snapshot_hash
+from storage.repositories.tasks import set_subtask
+from storage.tables import decisions
+from storage.unit_of_work import UnitOfWork
+from tasks.ballots import cast_round, store_round
+from tasks.context import StageContext
+from tasks.policy import StagePolicy
+
+POLICY = StagePolicy("negotiate", timeout_seconds=600, cached=True)
+
+
+async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[str, Any]:
+    """Hold round `round`. Returns {go: again | decided | escalated, cause}."""
+    spec = context.task_type.subtask(subtask_id)
+    stored = await _earlier(context, subtask_id) if round or context.lease.fence > 1 else []
+    ballots = None
+    if len(stored) <= round:
+        earlier = counted(stored)
+        ballots = await cast_round(context, spec, _options(spec, earlier), earlier)
+    async with context.work() as work:
+        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
+        if ballots is not None:
+            stored = [*stored, await store_round(work, ballots)]
+        return await _conclude(context, work, spec, stored[: round + 1])
+
+
+async def _earlier(context: StageContext, subtask_id: str) -> list[list[StoredProposal]]:
+    async with context.work() as work:
+        return await load_rounds(work.connection, context.task.id, subtask_id)
+
+
+def _options(spec: SubtaskSpec, rounds: Sequence[Sequence[Proposal]]) -> tuple[Option, ...]:
+    options = declared_options(spec)
+    for proposals in rounds:
+        options = widen(spec, options, proposals)
+    return options
+
+
+async def _conclude(
+    context: StageContext, work: UnitOfWork, spec: SubtaskSpec, stored: list[list[StoredProposal]]
+) -> dict[str, Any]:
+    rounds = counted(stored)
+    round = len(rounds) - 1
+    options = _options(spec, rounds[:-1])
+    widened = len(_options(spec, rounds)) > len(options)
+    result = resolve(spec.strategy, options, spec.panel, rounds)
+    step = next_step(spec.strategy, options, widened, rounds, result, work.overdue)
+    struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
+    data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
+    key = f"negotiate:{spec.id}:{round}"
+    await work.event(key, f"negotiate.{step.go}", {**data, "reason": step.reason, "struck": struck}, spec.id)
+    if step.go == "again":
+        return {"go": "again", "cause": None}
+    decision = await _decide(context, work, spec, options, rounds, result, step)
+    decided = decision.option is not None
+    return {"go": "decided" if decided else "escalated", "cause": None if decided else result.kind.value}
+
+
+async def _decide(
+    context: StageContext,
+    work: UnitOfWork,
+    spec: SubtaskSpec,
+    options: Sequence[Option],
+    rounds: Sequence[Sequence[Proposal]],
+    result: Result,
+    step: Step,
+) -> Decision:
+    by_name = {option.name: option for option in options}
+    option, reason = None, step.reason
+    if step.go == "decided" and result.option is not None:
+        option = by_name[result.option]
+    elif result.kind is ResultKind.STALEMATE and spec.strategy.safe_default:
+        option = by_name[spec.strategy.safe_default]
+        reason = f"{reason}; the task type's safe default is taken"
+    explanation = explain(spec.strategy, options, spec.panel, rounds, result, reason)
+    decision = Decision(
+        task_id=context.task.id,
+        subtask_id=spec.id,
+        result=result,
+        option=option,
+        reasons=stated_reasons(result, rounds[-1]),
+        rounds=len(rounds),
+        snapshot_hash=await snapshot_hash(work.connection, context.task.id, spec.id, len(rounds) - 1),
+        explanation=explanation,
+    )
+    await work.add(decisions, decision_row(decision))
+    return decision
+

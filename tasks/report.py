@@ -1,0 +1,79 @@
+"""Report: the task's end state and its structured summary."""
+
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.task import SubtaskStatus, TaskStatus
+from domain.task_type import TaskType
+from storage.repositories.tasks import end_task, load_subtasks
+from tasks.context import StageContext
+from tasks.policy import StagePolicy
+
+POLICY = StagePolicy("report", timeout_seconds=60)
+
+_DECISIONS = text(
+    "SELECT d.subtask_id, d.body, s.hash FROM decisions d LEFT JOIN LATERAL "
+    "(SELECT array_agg(hash ORDER BY round) AS hash FROM snapshots "
+    " WHERE task_id = d.task_id AND subtask_id = d.subtask_id) s ON true "
+    "WHERE d.task_id = :id ORDER BY d.subtask_id"
+)
+_VERDICTS = text(
+    "SELECT key, effect, policy_ids FROM verdicts WHERE task_id = :id AND effect <> 'allow' ORDER BY key"
+)
+
+
+async def report(context: StageContext, denied: str | None, halted: str | None) -> dict[str, Any]:
+    """End the task. `denied`: refused at the door; `halted`: cancelled or expired. Returns {status}."""
+    task = context.task
+    async with context.work(halted_too=True) as work:
+        rows = await load_subtasks(work.connection, task.id)
+        status, reason = end_state(context.task_type, rows, denied, halted)
+        answer = next((row["action"] for row in rows if row["subtask_id"] == context.task_type.answer), None)
+        summary = {
+            "status": status.value,
+            "reason": reason,
+            "answer": answer,
+            "subtasks": [dict(row) for row in rows],
+            "decisions": await _decisions(work.connection, task.id),
+            "verdicts": [dict(row) for row in (await work.connection.execute(_VERDICTS, {"id": task.id})).mappings()],
+        }
+        await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
+        await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
+    return {"status": status.value}
+
+
+def end_state(
+    task_type: TaskType, rows: list[RowMapping], denied: str | None, halted: str | None
+) -> tuple[TaskStatus, str | None]:
+    """The end state and why: the door first, then a halt, then what required subtasks ended with."""
+    if denied is not None:
+        return TaskStatus.DENIED, denied
+    if halted is not None:
+        return TaskStatus(halted), f"the task was {halted}"
+    required = {spec.id for spec in task_type.plan.subtasks if spec.required}
+    for bad, end in ((SubtaskStatus.FAILED, TaskStatus.FAILED), (SubtaskStatus.DENIED, TaskStatus.DENIED)):
+        for row in rows:
+            if row["status"] == bad and row["subtask_id"] in required:
+                return end, row["reason"]
+    return TaskStatus.DONE, None
+
+
+async def _decisions(connection: AsyncConnection, task_id: str) -> dict[str, Any]:
+    found = (await connection.execute(_DECISIONS, {"id": task_id})).all()
+    return {
+        row.subtask_id: {
+            "option": (row.body["option"] or {}).get("name"),
+            "kind": row.body["result"]["kind"],
+            "margin": row.body["result"]["margin"],
+            "tally": row.body["result"]["tally"],
+            "dissent": row.body["result"]["dissent"],
+            "pivotal": row.body["explanation"].get("pivotal", []),
+            "reasons": row.body["reasons"],
+            "rounds": row.body["rounds"],
+            "snapshots": row.hash,
+        }
+        for row in found
+    }

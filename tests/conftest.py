@@ -1,0 +1,48 @@
+"""Shared parts of the tests: a real Postgres for the session, a database of its own for each module."""
+
+import os
+
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from deployments.postgres import PostgresServer, start_postgres
+from storage.engine import async_engine
+from storage.migrations.run import upgrade
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The session's own server."""
+    server = start_postgres(tmp_path_factory.mktemp("postgres"), None)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres: PostgresServer) -> str:
+    """A migrated database of this module's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    fresh = postgres.dsn.rsplit("/", 1)[0] + f"/{name}"
+    upgrade(fresh)
+    return fresh
+
+
+@pytest.fixture
+async def engine(dsn: str) -> AsyncIterator[AsyncEngine]:
+    """An async engine on the module's database."""
+    made = async_engine(dsn, size=4)
+    yield made
+    await made.dispose()
