@@ -168,6 +168,8 @@ def test_everything_killed_at_once_comes_back(settings: Settings, stack: StackSt
     assert state.postgres is not None
     for child in state.processes.values():
         os.kill(child.pid, signal.SIGKILL)
+    # A process lives on for a moment after the signal is sent.
+    assert wait_until(lambda: not any(alive(child) for child in state.processes.values()), 10)
     kill_postgres(state.postgres)
     with pytest.raises(StackError, match="parley up"):
         local.connect(settings)
