@@ -1,0 +1,1 @@
+"""What personas may see: embeddings, the vector index, recall, contexts and their snapshots."""

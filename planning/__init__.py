@@ -1,0 +1,1 @@
+"""From a task type to a plan, and what may run next. Pure: it is handed data and imports no framework."""
