@@ -86,6 +86,7 @@ def _vote(vote: Vote, said: Mapping[tuple[str, int], Proposal]) -> dict[str, Any
         "confidence": vote.confidence,
         "round": vote.round,
         "note": vote.note,
+        "rationale": proposal.rationale,
     }
 
 

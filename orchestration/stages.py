@@ -27,8 +27,9 @@ from tasks.report import POLICY as REPORT_POLICY
 from tasks.report import report
 
 StageResult = dict[str, Any]
-Runner = Callable[[StagePolicy, Callable[..., Awaitable[StageResult]], StageContext, tuple[Any, ...]],
-                  Awaitable[StageResult]]
+Runner = Callable[
+    [StagePolicy, Callable[..., Awaitable[StageResult]], StageContext, tuple[Any, ...]], Awaitable[StageResult]
+]
 """Runs one stage function under its policy: (policy, stage, context, arguments) -> result."""
 
 

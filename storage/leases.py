@@ -50,9 +50,7 @@ async def claim(
     values = {"owner": owner, "seconds": seconds, "limit": limit, "lanes": [lane.value for lane in lanes]}
     async with engine.begin() as connection:
         rows = (await connection.execute(_NEXT, values)).all()
-    return tuple(
-        Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane)) for row in rows
-    )
+    return tuple(Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane)) for row in rows)
 
 
 async def claim_one(engine: AsyncEngine, owner: str, task_id: str, *, seconds: int) -> Claim | None:

@@ -57,10 +57,7 @@ async def cast_round(
     contexts = tuple(_context(context, spec, panelist.persona, recall, options, rounds) for panelist in panel)
     snapshot = freeze(context.task.id, spec.id, len(rounds), contexts)
     ballots = await asyncio.gather(
-        *(
-            _ballot(context, panelist, seen, options, snapshot)
-            for panelist, seen in zip(panel, contexts, strict=True)
-        )
+        *(_ballot(context, panelist, seen, options, snapshot) for panelist, seen in zip(panel, contexts, strict=True))
     )
     return RoundBallots(snapshot=snapshot, ballots=tuple(ballots))
 

@@ -47,9 +47,7 @@ async def execute(context: StageContext, subtask_id: str) -> dict[str, Any]:
         await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(response))
         row = verdict_row(context.task.id, f"response:{subtask_id}", verdict, subtask_id)
         await work.add(verdicts, row)
-        await set_subtask(
-            work.connection, context.task.id, subtask_id, SubtaskStatus.DONE, action=request.action
-        )
+        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DONE, action=request.action)
         data = {"action": request.action, "executor": executor.name, "key": request.idempotency_key}
         await work.event(f"execute:{subtask_id}", "execute.done", data, subtask_id)
     return {"ended": "done"}
@@ -118,6 +116,4 @@ async def _fail(context: StageContext, work: UnitOfWork, subtask_id: str, kind: 
         await mark_sending(work.connection, request)
         await end_action(work.connection, request, status, error=error[:500])
     await set_subtask(work.connection, task_id, subtask_id, SubtaskStatus.FAILED, reason=error[:500])
-    await work.event(
-        f"execute:{subtask_id}", f"execute.{status.value}", {"error": error[:500]}, subtask_id
-    )
+    await work.event(f"execute:{subtask_id}", f"execute.{status.value}", {"error": error[:500]}, subtask_id)

@@ -50,7 +50,7 @@ def _subject(
             "action": option.action,
             "stake_cents": context.stake_cents(),
             "reason_count": len(decision.reasons) or int(approval is not None),
-            "explained": bool(decision.explanation.get("tally")) or approval is not None,
+            "explained": is_explained(decision) or approval is not None,
             "margin_bp": round(decision.result.margin * 10_000),
             "rounds": decision.rounds,
             "strategy": spec.strategy.name,
@@ -59,6 +59,13 @@ def _subject(
             "approved": approval is not None,
         },
     )
+
+
+def is_explained(decision: Decision) -> bool:
+    """Whether somebody voted for it, and every such vote came with its grounds."""
+    name = decision.option.name if decision.option else None
+    grounds = [vote["rationale"] for vote in decision.explanation["votes"] if vote["option"] == name]
+    return bool(grounds) and all(grounds)
 
 
 async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict) -> None:

@@ -54,7 +54,7 @@ async def _conclude(
     round = len(rounds) - 1
     options = _options(spec, rounds[:-1])
     widened = len(_options(spec, rounds)) > len(options)
-    result = resolve(spec.strategy, options, spec.panel, rounds)
+    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=work.overdue)
     step = next_step(spec.strategy, options, widened, rounds, result, work.overdue)
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
     data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
@@ -83,7 +83,7 @@ async def _decide(
     elif result.kind is ResultKind.STALEMATE and spec.strategy.safe_default:
         option = by_name[spec.strategy.safe_default]
         reason = f"{reason}; the task type's safe default is taken"
-    explanation = explain(spec.strategy, options, spec.panel, rounds, result, reason)
+    explanation = explain(spec.strategy, options, spec.panel, rounds, result, reason, overdue=work.overdue)
     decision = Decision(
         task_id=context.task.id,
         subtask_id=spec.id,
@@ -96,4 +96,3 @@ async def _decide(
     )
     await work.add(decisions, decision_row(decision))
     return decision
-

@@ -14,7 +14,7 @@ POLICY = StagePolicy("plan", timeout_seconds=60, cached=True)
 async def plan(context: StageContext) -> dict[str, Any]:
     """Write the plan and its subtasks. Returns {subtasks: [id, ...]}."""
     task_type, task = context.task_type, context.task
-    laid_out = PLANNERS[task_type.plan.planner].plan(task_type, task.created_at)
+    laid_out = PLANNERS[task_type.plan.planner](task_type, task.created_at)
     ids = [step.id for step in laid_out.subtasks]
     async with context.work() as work:
         await store_plan(work.connection, task.id, laid_out.model_dump(mode="json"))

@@ -20,9 +20,7 @@ _DECISIONS = text(
     " WHERE task_id = d.task_id AND subtask_id = d.subtask_id) s ON true "
     "WHERE d.task_id = :id ORDER BY d.subtask_id"
 )
-_VERDICTS = text(
-    "SELECT key, effect, policy_ids FROM verdicts WHERE task_id = :id AND effect <> 'allow' ORDER BY key"
-)
+_VERDICTS = text("SELECT key, effect, policy_ids FROM verdicts WHERE task_id = :id AND effect <> 'allow' ORDER BY key")
 
 
 async def report(context: StageContext, denied: str | None, halted: str | None) -> dict[str, Any]:

@@ -19,9 +19,7 @@ class StoredProposal(Frozen):
     struck: str | None
 
 
-async def load_rounds(
-    connection: AsyncConnection, task_id: str, subtask_id: str
-) -> list[list[StoredProposal]]:
+async def load_rounds(connection: AsyncConnection, task_id: str, subtask_id: str) -> list[list[StoredProposal]]:
     """Every stored round in order, each ordered by persona."""
     statement = (
         select(proposals.c.round, proposals.c.struck, proposals.c.body)

@@ -1,0 +1,41 @@
+# Every command makes the environment it needs in .venv and leaves the rest of the machine alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export LANGGRAPH_STRICT_MSGPACK := true
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export LANGSMITH_TRACING := false
+
+.PHONY: demo test check bench lock format
+
+demo: $(VENV)/.installed
+	$(BIN)/parley demo
+
+test: $(VENV)/.installed
+	$(BIN)/pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench.lanes
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.installed
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra openai --extra local-llm \
+		--group dev --group bench pyproject.toml -o requirements.lock --quiet
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "Making the environment in $(VENV) (a minute or two the first time) ..."
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@touch $@
