@@ -49,6 +49,9 @@ def read(text: object, options: Sequence[Option], evidence: Sequence[str], share
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise ReasonerError(f"the model's answer does not fit: {where}: {first['type']}") from None
+    # Postgres stores no NUL, in text or in JSON.
+    if any("\x00" in part for part in (answer.rationale, *answer.reasons)):
+        raise ReasonerError("the model's answer holds a NUL character")
     if answer.option != ABSTAIN and answer.option not in {option.name for option in options}:
         raise ReasonerError("the model chose an option that is not on the table")
     if not set(answer.evidence) <= set(evidence):

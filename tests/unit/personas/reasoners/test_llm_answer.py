@@ -1,0 +1,49 @@
+"""What a model says is held to what it was shown."""
+
+import json
+
+import pytest
+
+from domain.errors import ReasonerError
+from domain.memory import PersonaContext
+from domain.proposal import Option
+from personas.reasoners.llm_answer import on_show, read, schema
+
+OPTIONS = (Option(name="approve", action="approve"),)
+VOTE = {"option": "approve", "confidence": 1, "rationale": "x", "reasons": [], "evidence": [], "cites": []}
+
+
+def test_values_of_evidence_come_from_the_context() -> None:
+    context = PersonaContext(
+        persona="a",
+        round=1,
+        question="?",
+        options=(),
+        working={"Income": 5, "Tags": ["x"]},
+        episodes=({"id": "e1", "text": "t"},),
+        facts=({"id": "f1", "text": "t"},),
+        shared=(
+            {"id": "field:Income", "field": "Income", "value": 9},
+            {"id": "field:Debt", "field": "Debt", "value": 1},
+        ),
+    )
+    shown = on_show(context)
+    assert list(shown) == ["field:Income", "field:Tags", "episode:e1", "fact:f1", "field:Debt"]
+    assert shown["field:Income"].value == 5
+
+
+def test_the_schema_asks_for_every_property_and_no_other() -> None:
+    shape = schema(OPTIONS, ["field:Income"], [])
+    assert set(shape["required"]) == set(shape["properties"])
+    assert shape["additionalProperties"] is False
+    assert shape["properties"]["cites"]["maxItems"] == 0
+
+
+def test_a_fitting_answer_is_read() -> None:
+    assert read(json.dumps(VOTE), OPTIONS, [], []).confidence == 1.0
+
+
+@pytest.mark.parametrize("text", [None, [], " ", "null", "[]", "{}", json.dumps(VOTE | {"confidence": "0.5x"})])
+def test_what_does_not_fit_is_refused(text: object) -> None:
+    with pytest.raises(ReasonerError):
+        read(text, OPTIONS, [], [])
