@@ -1,0 +1,1 @@
+"""Was it good: data quality, metrics in SQL, drift, and the reports made of them."""

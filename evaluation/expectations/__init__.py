@@ -1,0 +1,1 @@
+"""What must hold of the rows before anything is computed from them."""
