@@ -14,9 +14,9 @@ from control_plane.cli.submission import follow_batch, spelled
 from domain.task import Lane
 
 if TYPE_CHECKING:
-    from catalog.cases import CaseFile
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from catalog.cases import CaseFile
     from control_plane.services.batches import BatchResult
     from control_plane.services.demo import DemoPeriod
     from domain.task_type import TaskType
@@ -69,7 +69,6 @@ def _start() -> None:
 
 def _sample(count: int, traced: int) -> _Sample | None:
     from catalog.cases import read_cases
-
     from control_plane.services import demo as service
 
     given = settings()
@@ -103,37 +102,46 @@ def _run(sample: _Sample) -> "list[BatchResult]":
 
 
 def _look_back(sample: _Sample, results: "list[BatchResult]") -> dict[str, Any]:
-    from control_plane.services import demo as service
-    from control_plane.services import inbox, listing, outcomes
     from control_plane.services.evaluation import evaluate_pilot
-    from control_plane.services.prefect_pages import pages
 
     ids = [result.batch_id for result in results]
-    cases = [
-        outcomes.LabelledCase(case.line, case.key, case.outcome)
-        for case in sample.file.cases
-        if case.outcome is not None
-    ]
+    recorded = _record(sample, ids)
+    found = evaluate_pilot(sample.kind.name, batch_ids=ids, reference_batch_ids=sample.period.reference or None)
+    return {
+        "demo": sample.period.number,
+        "batches": [{"batch_id": one.batch_id, "counts": dict(one.counts)} for one in results],
+        "outcomes": recorded,
+        "evaluation": found,
+        **_pointers(ids, Path(found["html"]).parent),
+    }
+
+
+def _record(sample: _Sample, ids: list[str]) -> int:
+    """Record what came true for all of the demo's tasks, parked ones too; how many that is."""
+    from control_plane.services import demo as service
+    from control_plane.services.outcomes import LabelledCase, record_cases
+
+    cases = [LabelledCase(one.line, one.key, one.outcome) for one in sample.file.cases if one.outcome is not None]
+    types = {sample.kind.name: sample.kind}
+    return with_engine(lambda engine: record_cases(engine, types, cases, service.PRINCIPAL, ids)).tasks
+
+
+def _pointers(ids: list[str], folder: Path) -> dict[str, Any]:
+    """Where to look next: Prefect's pages, one explained decision, the inbox."""
+    from control_plane.services import demo as service
+    from control_plane.services import inbox, listing
+    from control_plane.services.prefect_pages import pages
 
     async def look(engine: "AsyncEngine") -> dict[str, Any]:
-        types = {sample.kind.name: sample.kind}
-        recorded = await outcomes.record_cases(engine, types, cases, service.PRINCIPAL, ids)
         tasks = await service.tasks_of(engine, ids)
-        traced = [row["id"] for row in tasks if row["lane"] == Lane.TRACED]
-        folder = settings().home.resolve() / "reports"
-        found = await evaluate_pilot(sample.kind.name, folder, None, ids, sample.period.reference or None)
         chosen = service.worth_explaining(tasks)
         explained = None
         if chosen is not None:
             decisions = await listing.explain_task(engine, chosen["id"])
-            path = service.write_explanation(Path(found["html"]).parent, chosen["id"], decisions)
+            path = service.write_explanation(folder, chosen["id"], decisions)
             explained = {"task_id": chosen["id"], "markdown": path}
         return {
-            "demo": sample.period.number,
-            "batches": [{"batch_id": one.batch_id, "counts": dict(one.counts)} for one in results],
-            "outcomes": recorded.tasks,
-            "prefect": await pages(traced),
-            "evaluation": found,
+            "prefect": await pages([row["id"] for row in tasks if row["lane"] == Lane.TRACED]),
             "explained": explained,
             "open_approvals": len(await inbox.open_approvals(engine)),
         }

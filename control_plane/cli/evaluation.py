@@ -23,16 +23,13 @@ def evaluate(
 
     Example: parley evaluate credit_review --since 7d
     """
-    import asyncio
-
     from control_plane.services.evaluation import evaluate_pilot
     from control_plane.services.listing import parse_since
 
     catalog(settings()).task_type(task_type)
     start = parse_since(since) if since else None
-    state = enter_stack(quiet=True)
-    folder = state.home / "reports"
-    found = asyncio.run(evaluate_pilot(task_type, folder, start, batch or None, reference_batch or None))
+    enter_stack(quiet=True)
+    found = evaluate_pilot(task_type, start, batch or None, reference_batch or None)
     if as_json:
         emit_json(found)
         return
@@ -41,9 +38,9 @@ def evaluate(
 
 def report(found: dict[str, Any]) -> None:
     """Print the table and where the reports are."""
-    from evaluation.table import as_rows
+    from control_plane.services.evaluation import as_rows
 
-    table(("metric", "this period", "reference"), as_rows(found["metrics"], found["reference"]))
+    table(("metric", "this period", "reference"), as_rows(found))
     if not found["trusted"]:
         say("the data's own checks failed: do not trust these numbers before reading the report")
     for name in ("html", "evidently_html", "json", "markdown"):

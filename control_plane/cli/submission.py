@@ -1,7 +1,6 @@
 """Handing in work: submit and run."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +12,9 @@ from control_plane.cli.session import catalog, enter_stack, principal, settings,
 from domain.task import Lane
 
 if TYPE_CHECKING:
-    from catalog.cases import BadLine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from catalog.cases import BadLine
     from control_plane.services.batches import BatchRequest, BatchResult
 
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="A task type of the catalog.")]
@@ -38,10 +37,9 @@ def submit(
     """
     import sys
 
-    from orchestration.submission import Submitted, submit_task
-
     from control_plane.services import submission
     from control_plane.services.documents import read_document
+    from orchestration.submission import Submitted, submit_task
 
     kind = catalog(settings()).task_type(task_type)
     payload = read_document(file, sys.stdin.buffer)
@@ -80,8 +78,7 @@ def run(
     Example: parley run credit_review pilots/credit_review/data/applications.csv --limit 100
     """
     from catalog.cases import read_cases
-
-    from control_plane.services.batches import BatchRequest, existing
+    from control_plane.services.batches import BatchRequest, resumed
     from domain.errors import CaseFileError
 
     kind = catalog(settings()).task_type(task_type)
@@ -92,11 +89,9 @@ def run(
         why = f"; first, line {file.bad[0].line}: {file.bad[0].problem}" if file.bad else ""
         raise CaseFileError(f"{cases}: no line can be used ({len(file.bad)} bad{why}): see `parley run --help`")
     enter_stack(quiet=True)
-    if resume is not None:
-        with_engine(lambda engine: existing(engine, resume))
     request = BatchRequest(task_type, cases.resolve(), lane, principal(as_), limit, offset, seed)
     if resume is not None:
-        request = replace(request, batch_id=resume)
+        request = with_engine(lambda engine: resumed(engine, request, resume))
     result = follow_batch(request, len(file.cases), task_type)
     _report(result, file.bad, as_json)
 
@@ -110,7 +105,8 @@ def follow_batch(request: "BatchRequest", total: int, label: str) -> "BatchResul
         with batch_bar(label, total) as follow:
             return with_engine(lambda engine: run_batch(engine, request, follow))
     except KeyboardInterrupt:
-        note(f"go on with: parley run {request.task_type} {request.cases} --resume {request.batch_id}")
+        part = f" --offset {request.offset}" + (f" --limit {request.limit}" if request.limit else "")
+        note(f"go on with: parley run {request.task_type} {request.cases}{part} --resume {request.batch_id}")
         raise
 
 

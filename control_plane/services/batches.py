@@ -3,13 +3,12 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.errors import NotFound
+from domain.errors import InputError, NotFound
 from domain.task import Lane, TaskStatus
 from storage.repositories import listing
 
@@ -99,10 +98,13 @@ def still(counts: Mapping[str, int]) -> int:
     return sum(number for status, number in counts.items() if status not in _MOVING)
 
 
-async def existing(engine: AsyncEngine, batch_id: str) -> dict[str, Any]:
-    """The batch's row. Raises NotFound."""
+async def resumed(engine: AsyncEngine, request: BatchRequest, batch_id: str) -> BatchRequest:
+    """The request to go on with a batch. Raises NotFound, or InputError when it was another batch."""
     async with engine.connect() as connection:
         row = await listing.batch(connection, batch_id)
     if row is None:
         raise NotFound(f"there is no batch {batch_id}: give the id that `parley run` printed")
-    return row
+    if (row["task_type"], row["source"]) != (request.task_type, str(request.cases)):
+        raise InputError(f"batch {batch_id} is of {row['task_type']} from {row['source']}: name these")
+    # Its tasks are known by their submitter and key: under another name they would be made twice.
+    return replace(request, batch_id=batch_id, principal=row["principal"], lane=Lane(row["lane"]))

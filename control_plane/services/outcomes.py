@@ -122,7 +122,7 @@ def read_labels(path: Path, key: str, label: str) -> LabelFile:
     except UnicodeDecodeError as problem:
         raise CaseFileError(f"{path}: byte {problem.start} is not UTF-8: save the file as UTF-8") from None
     except csv.Error as problem:
-        raise CaseFileError(f"{path}: line {reader.line_num}: {problem}: give a CSV file") from None
+        raise CaseFileError(f"{path}: line {reader.line_num + 1}: {problem}: give a CSV file") from None
 
 
 def _labels(lines: Iterable[tuple[int, str | None, str | None]]) -> LabelFile:
