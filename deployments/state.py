@@ -67,7 +67,7 @@ def environment(state: StackState) -> dict[str, str]:
         "PREFECT_LOCAL_STORAGE_PATH": str(prefect_home / "storage"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PARLEY_STATE": str(state.home),
-        "PARLEY_HOME": str(ROOT),
+        "PARLEY_ROOT": str(ROOT),
         # Read when LangGraph is imported: without it a crafted checkpoint executes code.
         "LANGGRAPH_STRICT_MSGPACK": "true",
         "LANGSMITH_TRACING": "false",

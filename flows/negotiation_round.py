@@ -24,7 +24,7 @@ class RoundCall:
 ROUND: ContextVar[RoundCall | None] = ContextVar("parley_round", default=None)
 
 
-@flow(flow_run_name="{task_id}/{subtask_id}/round-{round}", validate_parameters=False)
+@flow(name="negotiation_round", flow_run_name="{task_id}/{subtask_id}/round-{round}", validate_parameters=False)
 async def negotiation_round(task_id: str, subtask_id: str, round: int) -> dict[str, Any]:
     """Hold the round. Inside a task's run it uses that run; triggered by itself it takes the task's lease."""
     call = ROUND.get()

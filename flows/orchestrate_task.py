@@ -34,7 +34,7 @@ class Claimed:
 CLAIMED: ContextVar[Claimed | None] = ContextVar("parley_claimed", default=None)
 
 
-@flow(flow_run_name="{task_id}", validate_parameters=False)
+@flow(name="orchestrate_task", flow_run_name="{task_id}", validate_parameters=False)
 async def orchestrate_task(task_id: str) -> State[Any]:
     """Run the task until it ends or is parked for a person; may be run any number of times, by anyone."""
     claimed = CLAIMED.get()

@@ -8,7 +8,7 @@ from orchestration.recovery import recover as recover_tasks
 from storage.engine import async_engine
 
 
-@flow
+@flow(name="recover")
 async def recover() -> int:
     """Wake tasks whose approval's deadline has passed; returns how many tasks need a worker."""
     settings = Settings()

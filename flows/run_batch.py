@@ -20,7 +20,7 @@ SETTLED = frozenset(status.value for status in END_STATES) | {TaskStatus.PARKED.
 POLL_SECONDS = 1.0
 
 
-@flow(flow_run_name="{task_type}-{lane}-{offset}")
+@flow(name="run_batch", flow_run_name="{task_type}-{lane}-{offset}")
 async def run_batch(
     task_type: str,
     cases: str,

@@ -6,7 +6,7 @@ from domain.settings import Settings
 from flows.worker_process import serve
 
 
-@flow
+@flow(name="work")
 async def work(concurrency: int | None = None, seconds: float | None = None) -> None:
     """Claim and run tasks until stopped, or for so many seconds."""
     settings = Settings()

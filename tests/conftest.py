@@ -26,7 +26,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """The session's own server."""
     server = start_postgres(tmp_path_factory.mktemp("postgres"), None)
     yield server
-    server.stop()
+    server.discard()
 
 
 @pytest.fixture(scope="module")

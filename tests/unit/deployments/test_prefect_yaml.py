@@ -30,7 +30,7 @@ def test_every_flow_is_deployed() -> None:
 
 def test_the_code_is_read_where_it_lies() -> None:
     step = CONTENT["pull"][0]["prefect.deployments.steps.set_working_directory"]
-    assert step["directory"] == "{{ $PARLEY_HOME }}"
+    assert step["directory"] == "{{ $PARLEY_ROOT }}"
 
 
 def test_the_fingerprint_follows_the_file_and_the_flows(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_environment_points_at_the_stack(tmp_path: Path) -> None:
     assert found["PARLEY_STATE"] == str(tmp_path)
     assert Path(found["PREFECT_HOME"]).is_relative_to(tmp_path)
     assert found["LANGGRAPH_STRICT_MSGPACK"] == "true"
-    assert (Path(found["PARLEY_HOME"]) / "prefect.yaml").is_file()
+    assert (Path(found["PARLEY_ROOT"]) / "prefect.yaml").is_file()
 
 
 def _hold(home: Path, held: "multiprocessing.synchronize.Event", free: "multiprocessing.synchronize.Event") -> None:
