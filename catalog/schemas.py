@@ -48,6 +48,7 @@ def check_schema(schema: dict[str, Any]) -> None:
     for location, part in _parts((), schema):
         _check_reference(location, part, schema)
         _check_enum(location, part)
+    _check_circles(schema)
 
 
 def validator(task_type: TaskType) -> jsonschema.Draft202012Validator:
@@ -112,6 +113,14 @@ def _check_reference(location: tuple[str | int, ...], part: dict[str, Any], sche
         resolve(schema, reference)
     except (KeyError, TypeError) as error:
         raise SchemaProblem((*location, "$ref"), f"a reference to a part of $defs, got {reference!r}") from error
+
+
+def _check_circles(schema: dict[str, Any]) -> None:
+    for name, part in schema["properties"].items():
+        try:
+            types_of(schema, part)
+        except RecursionError as error:
+            raise SchemaProblem(("properties", name), "no references in a circle") from error
 
 
 def _check_enum(location: tuple[str | int, ...], part: dict[str, Any]) -> None:

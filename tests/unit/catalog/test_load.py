@@ -1,0 +1,193 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from catalog.load import load_catalog
+from catalog.yaml_files import MAX_BYTES
+from domain.errors import CatalogError, UnknownTaskType
+from guardrails.gate import CedarGate
+
+PILOTS = Path(__file__).resolve().parents[3] / "pilots"
+EXECUTORS = {"record_decision"}
+
+
+def refused(pilot, path, expected="", file="task_type.yaml"):
+    with pytest.raises(CatalogError) as error:
+        pilot.load()
+    assert error.value.path == path
+    assert error.value.file == str(pilot.folder / file)
+    assert expected in error.value.expected
+
+
+def test_a_sound_pilot(pilot):
+    catalog = pilot.load()
+    assert catalog.names() == ("loan",)
+    assert catalog.task_type("loan").folder == str(pilot.folder)
+    assert [panelist.persona.id for panelist in catalog.panelists("loan", "decide")] == ["bob", "ann"]
+    assert sorted(catalog.personas("loan")) == ["ann", "bob"]
+    assert isinstance(catalog.gate("loan"), CedarGate)
+    assert catalog.facts("loan") == ()
+    with pytest.raises(UnknownTaskType, match="known: loan"):
+        catalog.task_type("lona")
+
+
+def test_the_projects_own_pilots():
+    catalog = load_catalog(PILOTS, EXECUTORS)
+    assert "credit_review" in catalog.names()
+    assert all(catalog.facts(name) for name in catalog.names())
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "expected"),
+    [
+        ({"version": 0}, "version", "greater than or equal to 1"),
+        ({"colour": "red"}, "colour", "Extra"),
+        ({"answer": "other"}, "answer", "decide"),
+        ({"folder": "/etc"}, "folder", "no such field"),
+        ({"outcome_map": {"good": "flee"}}, "outcome_map.good", "approve, decline"),
+        ({"sla": {"deadline": "soon"}}, "sla.deadline", ""),
+        ({"payload_schema": {"type": "array"}}, "payload_schema.type", "object"),
+        ({"payload_schema": {"type": "object"}}, "payload_schema.properties", ""),
+    ],
+)
+def test_a_broken_task_type(pilot, change, path, expected):
+    pilot.value |= change
+    pilot.write()
+    refused(pilot, path, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"panel": ["ann", "eve"]}, "plan.subtasks[0].panel[1]"),
+        ({"executor": "rocket"}, "plan.subtasks[0].executor"),
+        ({"strategy": {"name": "vibes"}}, "plan.subtasks[0].strategy.name"),
+        ({"strategy": {"name": "plurality", "quorum": "much"}}, "plan.subtasks[0].strategy.quorum"),
+        ({"strategy": {"name": "plurality", "rounds": 0}}, "plan.subtasks[0].strategy.rounds"),
+        ({"strategy": {"name": "consensus", "parameters": {"tau": 7}}}, "plan.subtasks[0].strategy.parameters.tau"),
+        ({"when": "nonsense"}, "plan.subtasks[0].when"),
+    ],
+)
+def test_a_broken_subtask(pilot, change, path):
+    pilot.value["plan"]["subtasks"][0] |= change
+    pilot.write()
+    refused(pilot, path)
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ({"type": "nonsense"}, "properties.extra.type"),
+        ({"type": "string", "enum": ["no", True]}, "properties.extra.enum[1]"),
+        ({"type": "integer", "enum": [True]}, "properties.extra.enum[0]"),
+        ({"$ref": "https://example.org/schema"}, "properties.extra.$ref"),
+        ({"$ref": "#/$defs/nowhere"}, "properties.extra.$ref"),
+        ({"$ref": "#"}, "properties.extra.$ref"),
+    ],
+)
+def test_a_broken_payload_schema(pilot, field, path):
+    pilot.value["payload_schema"]["properties"]["extra"] = field
+    pilot.write()
+    refused(pilot, f"payload_schema.{path}")
+
+
+def test_an_open_payload_schema(pilot):
+    pilot.value["payload_schema"]["additionalProperties"] = True
+    pilot.write()
+    refused(pilot, "payload_schema.additionalProperties", "false")
+
+
+@pytest.mark.parametrize("loop", [{"$ref": "#/$defs/loop"}, {"anyOf": [{"$ref": "#/$defs/loop"}]}])
+def test_references_that_lead_in_circles(pilot, loop):
+    pilot.value["payload_schema"]["$defs"]["loop"] = loop
+    pilot.value["payload_schema"]["properties"]["extra"] = {"$ref": "#/$defs/loop"}
+    pilot.write()
+    refused(pilot, "payload_schema.properties.extra", "circle")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: loan\nname: other\n", "'name' is given twice"),
+        ("a: {b: 1, b: 2}", "'b' is given twice"),
+        ("a: [1", "valid YAML"),
+        ("a: !!python/object/apply:os.system [id]", "valid YAML"),
+        ("? [a]\n: b", "valid YAML"),
+        ("- 1", "a mapping"),
+        ("", "a mapping"),
+        ("since: 2024-13-45", "valid YAML"),
+        ("[" * 5000, "valid YAML"),
+        ("#" * (MAX_BYTES + 1), f"at most {MAX_BYTES} bytes"),
+        ("a: &a [" + "1," * 99 + "]\nb: &b [" + "*a," * 99 + "]\nc: [" + "*b," * 99 + "]", "aliases"),
+        ("a: &a\n  - *a", "recursive"),
+    ],
+)
+def test_a_file_that_is_not_a_value(pilot, text, expected):
+    pilot.text(text)
+    refused(pilot, "", expected)
+
+
+def test_not_utf8(pilot):
+    (pilot.folder / "task_type.yaml").write_bytes(b"name: \xff")
+    refused(pilot, "", "UTF-8")
+
+
+def test_a_view_of_an_unknown_field(pilot):
+    pilot.persona("ann", view=["amount", "age"])
+    refused(pilot, "view[1]", "'age'", "personas/ann.yaml")
+
+
+def test_a_broken_persona(pilot):
+    pilot.persona("ann", reasoner={"kind": "tea_leaves"})
+    refused(pilot, "reasoner.kind", "", "personas/ann.yaml")
+
+
+def test_a_broken_policy(pilot):
+    (pilot.folder / "policies.cedar").write_text("permit (nonsense")
+    with pytest.raises(CatalogError) as error:
+        pilot.load()
+    assert error.value.file.endswith("policies.cedar")
+
+
+def test_one_name_in_two_folders(pilot, tmp_path):
+    pilot.folder.rename(tmp_path / "one")
+    type(pilot)(tmp_path)
+    with pytest.raises(CatalogError, match="a name of its own"):
+        pilot.load()
+
+
+def test_nothing_to_load(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(CatalogError, match="at least one pilot"):
+            load_catalog(folder, EXECUTORS)
+
+
+def facts(pilot, *entries):
+    (pilot.folder / "facts.yaml").write_text(yaml.safe_dump(list(entries)))
+
+
+def test_facts(pilot):
+    facts(
+        pilot,
+        {"id": "f1", "text": "so", "since": "2024-01-01"},
+        {"id": "f2", "text": "no", "since": "2024-01-01T10:00:00+02:00"},
+    )
+    first, second = pilot.load().facts("loan")
+    assert (first.id, first.kind, first.task_type, first.text) == ("loan.f1", "semantic", "loan", "so")
+    assert first.known_at == datetime(2024, 1, 1, tzinfo=UTC)
+    assert second.known_at == datetime(2024, 1, 1, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("entry", "path"),
+    [
+        ({"id": "f1", "text": "again", "since": "2024-01-01"}, "[1].id"),
+        ({"id": "f2", "text": "", "since": "2024-01-01"}, "[1].text"),
+        ({"id": "f2", "text": "no date"}, "[1].since"),
+    ],
+)
+def test_broken_facts(pilot, entry, path):
+    facts(pilot, {"id": "f1", "text": "so", "since": "2024-01-01"}, entry)
+    refused(pilot, path, "", "facts.yaml")
