@@ -45,6 +45,12 @@ def _shown_fields(task_type: TaskType) -> list[str]:
     """Scalar payload fields without those hidden from every persona, which have no place in a report either."""
     hidden = {name for spec in task_type.plan.subtasks for name in spec.context.hide}
     shown = {name for spec in task_type.plan.subtasks for name in spec.context.working} - hidden
-    scalar = {"number", "integer", "string", "boolean"}
     properties = task_type.payload_schema.get("properties", {})
-    return [name for name, schema in properties.items() if name in shown and schema.get("type") in scalar]
+    return [name for name, schema in properties.items() if name in shown and _is_scalar(schema)]
+
+
+def _is_scalar(schema: dict[str, Any]) -> bool:
+    """Whether the field holds one plain value, or null."""
+    types = schema.get("type", ())
+    types = {types} if isinstance(types, str) else set(types)
+    return bool(types) and types <= {"number", "integer", "string", "boolean", "null"}

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
-from deployments.postgres import start_postgres
 from domain.errors import InputError
 from domain.task_type import TaskType
 from evaluation.choosing import Request, choose
@@ -22,7 +21,6 @@ from evaluation.sample import read_sample
 from evaluation.store import save_metrics, save_report
 from storage import tables
 from storage.engine import sync_engine
-from storage.migrations.run import upgrade
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 KIND = TaskType.model_validate(
@@ -31,7 +29,11 @@ KIND = TaskType.model_validate(
         "version": 1,
         "payload_schema": {
             "type": "object",
-            "properties": {"income": {"type": "number"}, "region": {"type": "string"}, "age": {"type": "integer"}},
+            "properties": {
+                "income": {"type": "number"},
+                "region": {"type": ["string", "null"]},
+                "age": {"type": "integer"},
+            },
         },
         "outcome_map": {"good": "approve", "bad": "decline"},
         "answer": "affordability",
@@ -54,13 +56,10 @@ KIND = TaskType.model_validate(
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    server = start_postgres(tmp_path_factory.mktemp("evaluation"))
-    upgrade(server.dsn)
-    engine = sync_engine(server.dsn)
+def engine(dsn: str) -> Iterator[Engine]:
+    engine = sync_engine(dsn)
     yield engine
     engine.dispose()
-    server.discard()
 
 
 @pytest.fixture
