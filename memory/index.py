@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
@@ -22,6 +22,9 @@ TIMEOUT_SECONDS = 10
 class Calls(Protocol):
     """The few calls that an index needs, whoever answers them."""
 
+    exact: ClassVar[dict[str, Any]]
+    """Arguments of an exact search, so that a replay finds what the run found."""
+
     async def call(self, name: str, /, **arguments: Any) -> Any:
         """The answer of the client's method of that name."""
         ...
@@ -33,6 +36,8 @@ class Calls(Protocol):
 
 class LocalCalls:
     """A client inside this process. One thread owns it: neither its files nor its arrays bear two callers at once."""
+
+    exact: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, folder: Path | None) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant")
@@ -55,6 +60,8 @@ class LocalCalls:
 
 class ServerCalls:
     """A client of a Qdrant server."""
+
+    exact: ClassVar[dict[str, Any]] = {"search_params": models.SearchParams(exact=True)}
 
     def __init__(self, url: str) -> None:
         # The compatibility check would ask the server here, before anybody awaits.
@@ -100,13 +107,11 @@ class QdrantIndex:
         fetch = 2 * limit + 8
         while True:
             hits = await self._nearest(name, vector, fetch)
-            found = sorted(
-                (hit for hit in hits if hit.memory.known_at <= as_of), key=lambda hit: (-hit.score, hit.memory.id)
-            )
+            found = sorted((hit for hit in hits if hit.known_at <= as_of), key=lambda hit: (-hit.score, hit.id))
             # Enough only if no hit beyond the fetched ones could tie with the last one kept.
             if len(hits) < fetch or (len(found) >= limit and hits[-1].score < found[limit - 1].score):
-                return tuple(hit.memory for hit in found[:limit])
-            fetch *= 4
+                return tuple(hit.memory() for hit in found[:limit])
+            fetch *= 16
 
     async def close(self) -> None:
         """Release the client."""
@@ -119,8 +124,7 @@ class QdrantIndex:
             query=vector,
             limit=limit,
             with_payload=True,
-            # Exact, so that a replay finds what the run found.
-            search_params=models.SearchParams(exact=True),
+            **self._calls.exact,
         )
         return [Hit(point) for point in answer.points]
 
@@ -144,11 +148,17 @@ class QdrantIndex:
 
 
 class Hit:
-    """A memory with its similarity, rounded so that equal texts tie whatever the arithmetic's last bits."""
+    """A stored memory with its similarity, rounded so that equal texts tie whatever the arithmetic's last bits."""
 
     def __init__(self, point: Any) -> None:
         self.score = round(float(point.score), 6)
-        self.memory = Memory.model_validate(point.payload)
+        self.id = str(point.payload["id"])
+        self.known_at = datetime.fromisoformat(point.payload["known_at"])
+        self._payload: dict[str, Any] = point.payload
+
+    def memory(self) -> Memory:
+        """The memory itself."""
+        return Memory.model_validate(self._payload)
 
 
 def open_index(url: str | None, folder: Path | None) -> QdrantIndex:
