@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any
 
+from pydantic import Field
+
 from domain.model import Frozen
 
 
@@ -50,7 +52,7 @@ class Subject(Frozen):
     hop: Hop
     text: str
     """All text that filters read."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
     """Plain values handed to policy (amount_cents, action, reason_count, ...)."""
 
 

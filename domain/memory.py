@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from domain.model import Frozen
 
 
@@ -14,7 +16,7 @@ class Memory(Frozen):
     task_type: str
     text: str
     """What is embedded."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
     """For an episode: action, outcome, right (did the action equal the outcome's action)."""
     known_at: datetime
     """Facts: since when. Episodes: when their outcome was recorded."""

@@ -12,7 +12,7 @@ class ReasonerSpec(Frozen):
 
     kind: str
     """A name in the table of reasoners: scorecard, llm or recorded."""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     """Checked by the reasoner's own parameter model at load."""
 
 

@@ -57,9 +57,7 @@ class MemoryIndex(Protocol):
 class Recaller(Protocol):
     """Recall for a context contract."""
 
-    async def recall(
-        self, task_type: str, text: str, episodic: int, semantic: int, as_of: datetime
-    ) -> Recall:
+    async def recall(self, task_type: str, text: str, episodic: int, semantic: int, as_of: datetime) -> Recall:
         """Never raises: an index that is away gives a degraded recall."""
         ...
 

@@ -24,7 +24,7 @@ class Option(Frozen):
 
     name: str
     action: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 class Proposal(Frozen):

@@ -34,7 +34,7 @@ class StrategySpec(Frozen):
     """The negotiation strategy with its rules."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     """Checked by the strategy's own parameter model at load."""
     rounds: int = Field(default=2, ge=1, le=10)
     quorum: str = "2/3"
@@ -65,7 +65,7 @@ class SubtaskSpec(Frozen):
     context: ContextContract
     strategy: StrategySpec
     executor: str
-    executor_parameters: dict[str, Any] = {}
+    executor_parameters: dict[str, Any] = Field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
     when: str | None = None
     """`<subtask>.action == <name>` or `!=`; the subtask is skipped when it does not hold."""
@@ -108,7 +108,7 @@ class TaskType(Frozen):
     description: str = ""
     payload_schema: dict[str, Any]
     """JSON Schema (2020-12); unknown fields are refused."""
-    outcome_map: dict[str, str] = {}
+    outcome_map: dict[str, str] = Field(default_factory=dict)
     """Ground truth -> the action that was right."""
     answer: str
     """The subtask whose action answers the task."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-from prefect.states import Completed, State
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from sqlalchemy import select
 
 from domain.settings import Settings
@@ -71,7 +72,7 @@ async def _show_decisions(runtime: Runtime, task_id: str) -> None:
     async with runtime.engine.connect() as connection:
         rows = (await connection.execute(statement.order_by(decisions.c.subtask_id))).all()
     for row in rows:
-        await create_markdown_artifact(
+        await acreate_markdown_artifact(
             key=f"decision-{task_id}-{row.subtask_id}".lower().replace("_", "-"),
             markdown=as_markdown(row.body["explanation"]),
             description=f"Why {row.subtask_id} was decided so",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.cases import read_cases
@@ -59,14 +59,14 @@ async def run_batch(
 
 async def _follow(engine: AsyncEngine, batch: SubmittedBatch) -> dict[str, int]:
     total = len(batch.task_ids)
-    artifact = await create_progress_artifact(0.0, description=f"batch {batch.batch_id}")
+    artifact = await acreate_progress_artifact(0.0, description=f"batch {batch.batch_id}")
     shown = 0.0
     while True:
         counts = await batch_progress(engine, batch.batch_id)
         share = 100.0 * sum(count for status, count in counts.items() if status in SETTLED) / total
         if share - shown >= 5.0 or share >= 100.0:
             shown = share
-            await update_progress_artifact(artifact, progress=share)
+            await aupdate_progress_artifact(artifact, progress=share)
         if share >= 100.0:
             return counts
         await asyncio.sleep(POLL_SECONDS)
@@ -75,7 +75,7 @@ async def _follow(engine: AsyncEngine, batch: SubmittedBatch) -> dict[str, int]:
 async def _show(batch: SubmittedBatch, counts: dict[str, int]) -> None:
     rows = "\n".join(f"| {status} | {count} |" for status, count in sorted(counts.items()))
     bad = "\n".join(f"- line {line.line}: {line.problem}" for line in batch.bad) or "none"
-    await create_markdown_artifact(
+    await acreate_markdown_artifact(
         key=f"batch-{batch.batch_id}",
         markdown=f"| status | tasks |\n| --- | --- |\n{rows}\n\nLines that could not be used:\n\n{bad}\n",
         description="How the batch ended",

@@ -50,7 +50,7 @@ async def submit_task(
     """Insert one task. Raises PayloadError, or IdempotencyConflict where the key had another body."""
     checked = check_payload(task_type, payload)
     async with engine.begin() as connection:
-        now = await connection.scalar(select(func.now()))
+        now = (await connection.execute(select(func.now()))).scalar_one()
         row = _row(task_type, checked, principal=principal, lane=lane, seed=seed, key=idempotency_key)
         row.update(memory_as_of=memory_as_of or now, deadline_at=now + task_type.sla.deadline)
         submitted = await _insert(connection, [row])
@@ -87,7 +87,7 @@ async def submit_cases(
             "bad": [line.model_dump() for line in cases.bad],
         }
         await connection.execute(insert(batches).values(record).on_conflict_do_nothing())
-        as_of = await connection.scalar(select(batches.c.memory_as_of).where(batches.c.id == batch))
+        as_of = (await connection.execute(select(batches.c.memory_as_of).where(batches.c.id == batch))).scalar_one()
         rows = []
         for case in cases.cases:
             key = f"{batch}:{case.key}"

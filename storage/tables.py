@@ -1,6 +1,8 @@
 """The tables. Personal data sits in `tasks.payload`, `snapshots.contexts`, `proposals.body`, `approvals.shown`,
 `memories.text` and `actions.request` alone, so that it can be erased."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,17 +34,17 @@ metadata = MetaData(
 )
 
 
-def _time(name: str, *, now: bool = False, null: bool = False) -> "Column[object]":
+def _time(name: str, *, now: bool = False, null: bool = False) -> Column[Any]:
     default = func.now() if now else None
     return Column(name, DateTime(timezone=True), server_default=default, nullable=null)
 
 
-def _task(*, primary: bool = False) -> "Column[object]":
+def _task(*, primary: bool = False) -> Column[Any]:
     return Column("task_id", Text, ForeignKey("tasks.id"), primary_key=primary, nullable=False)
 
 
-def _col(name: str, kind: "type[TypeEngine[object]] | TypeEngine[object]", *, null: bool = False) -> "Column[object]":
-    return Column(name, kind, nullable=null)  # type: ignore[arg-type]
+def _col(name: str, kind: type[TypeEngine[Any]] | TypeEngine[Any], *, null: bool = False) -> Column[Any]:
+    return Column(name, kind, nullable=null)
 
 
 tasks = Table(

@@ -5,7 +5,7 @@ from typing import Any
 from domain.action import ActionRequest, ActionStatus, Executor, ExecutorKind
 from domain.approval import ApprovalStatus
 from domain.canonical import canonical_json, digest
-from domain.errors import ExecutorError, ExecutorRejected, LeaseLost
+from domain.errors import ExecutorRejected, LeaseLost
 from domain.guard import Effect, Hop, Subject
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
@@ -19,6 +19,7 @@ from storage.tables import (
     subtasks,
     tasks,
     verdicts,
+    workers,
 )
 
 Row = dict[str, Any]
@@ -152,6 +153,13 @@ async def batch_tasks(connection: AsyncConnection, batch_ids: Sequence[str]) -> 
     return await rows(connection, query)
 
 
-async def rows(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> Sequence[Row]:
+async def live_workers(connection: AsyncConnection, seconds: float) -> int:
+    """How many workers gave a sign of life within so many seconds."""
+    fresh = workers.c.heartbeat_at > func.now() - timedelta(seconds=seconds)
+    query = select(func.count()).select_from(workers).where(workers.c.stopped_at.is_(None), fresh)
+    return int(await connection.scalar(query) or 0)
+
+
+async def rows(connection: AsyncConnection, query: Select[Any]) -> Sequence[Row]:
     """The query's rows as plain dicts."""
     return [dict(row) for row in (await connection.execute(query)).mappings()]

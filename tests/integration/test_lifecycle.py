@@ -44,13 +44,17 @@ async def _run(runtime: Runtime, task_id: str) -> TaskStatus:
 
 async def _events(runtime: Runtime, task_id: str) -> list[str]:
     async with runtime.engine.connect() as connection:
-        found = await connection.execute(text("SELECT event FROM events WHERE task_id = :id ORDER BY seq"), {"id": task_id})
+        found = await connection.execute(
+            text("SELECT event FROM events WHERE task_id = :id ORDER BY seq"), {"id": task_id}
+        )
         return [row.event for row in found]
 
 
 async def _count(runtime: Runtime, table: str, task_id: str) -> int:
     async with runtime.engine.connect() as connection:
-        return int(await connection.scalar(text(f"SELECT count(*) FROM {table} WHERE task_id = :id"), {"id": task_id}) or 0)
+        return int(
+            await connection.scalar(text(f"SELECT count(*) FROM {table} WHERE task_id = :id"), {"id": task_id}) or 0
+        )
 
 
 async def test_a_clear_application_ends_by_itself(runtime: Runtime) -> None:
@@ -70,6 +74,8 @@ async def test_a_large_amount_parks_and_an_answer_takes_it_to_its_end(runtime: R
     assert await claim_one(runtime.engine, "test", task_id, seconds=30) is None
     with pytest.raises(AnswerRefused):
         await inbox.approve(runtime.engine, task_id, principal="ann", reason="mine", action="approve", digest=None)
-    await inbox.approve(runtime.engine, task_id, principal="bob", reason="seen the papers", action="approve", digest=None)
+    await inbox.approve(
+        runtime.engine, task_id, principal="bob", reason="seen the papers", action="approve", digest=None
+    )
     assert await _run(runtime, task_id) is TaskStatus.DONE
     assert await _count(runtime, "records", task_id) == 1
