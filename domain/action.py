@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from domain.model import Frozen
 
 
@@ -34,7 +36,7 @@ class ActionRequest(Frozen):
     action: str
     arguments: dict[str, Any]
     fence: int
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     """The task type's `executor_parameters`."""
 
 
