@@ -26,8 +26,8 @@ _NEXT = text(
 _ONE = text(_TAKE.format(chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED"))
 _PARK = text(
     "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
-    "due = EXISTS (SELECT 1 FROM approvals a JOIN subtasks s USING (task_id, subtask_id) "
-    "WHERE a.task_id = tasks.id AND a.status <> 'open' AND s.status = 'parked') "
+    "due = EXISTS (SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
+    "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')) "
     "WHERE id = :id AND fence = :fence"
 )
 _RELEASE = text(

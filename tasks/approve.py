@@ -8,7 +8,7 @@ from sqlalchemy import text
 from domain.approval import Approval, ApprovalStatus
 from domain.canonical import digest
 from domain.task import SubtaskStatus
-from storage.repositories.approvals import latest_approval
+from storage.repositories.approvals import latest_approval, was_taken
 from storage.repositories.negotiation import load_decision
 from storage.repositories.tasks import set_subtask
 from storage.tables import approvals
@@ -30,6 +30,12 @@ async def approve(context: StageContext, subtask_id: str, cause: str) -> dict[st
         shown = shown_to_person(context, spec, decision, cause)
         bound = digest(shown)
         approval_id = str(uuid.uuid5(uuid.UUID(task.id), f"{subtask_id}:{bound}"))
+        if await was_taken(work.connection, task.id, subtask_id, bound):
+            # Asking again would get the same answer for ever.
+            reason = f"{cause}: a person has approved exactly this, and policy still asks"
+            await set_subtask(work.connection, task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)
+            await work.event(f"approve:{approval_id}:again", "approve.denied", {"cause": cause}, subtask_id)
+            return {"approval": approval_id}
         deadline = context.task_type.sla.approval_deadline
         row = {
             "id": approval_id,

@@ -113,7 +113,6 @@ async def _fail(context: StageContext, work: UnitOfWork, subtask_id: str, kind: 
             arguments={},
             fence=context.lease.fence,
         )
-        await mark_sending(work.connection, request)
         await end_action(work.connection, request, status, error=error[:500])
     await set_subtask(work.connection, task_id, subtask_id, SubtaskStatus.FAILED, reason=error[:500])
     await work.event(f"execute:{subtask_id}", f"execute.{status.value}", {"error": error[:500]}, subtask_id)

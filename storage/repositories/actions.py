@@ -16,8 +16,8 @@ _SENDING = text(
     "RETURNING attempts"
 )
 _END = text(
-    "UPDATE actions SET status = :status, response = CAST(:response AS jsonb), error = :error "
-    "WHERE task_id = :task AND subtask_id = :subtask AND fence = :fence RETURNING status"
+    "UPDATE actions SET status = :status, fence = :fence, response = CAST(:response AS jsonb), error = :error "
+    "WHERE task_id = :task AND subtask_id = :subtask AND fence <= :fence RETURNING status"
 )
 _FIND = text("SELECT status, attempts, response, error FROM actions WHERE task_id = :task AND subtask_id = :subtask")
 

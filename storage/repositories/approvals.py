@@ -36,6 +36,16 @@ async def consume_approval(connection: AsyncConnection, approval_id: str) -> boo
     return result.one_or_none() is not None
 
 
+async def was_taken(connection: AsyncConnection, task_id: str, subtask_id: str, digest: str) -> bool:
+    """Whether an answer to exactly this was given and taken: its subtask is no longer parked for it."""
+    statement = text(
+        "SELECT 1 FROM approvals a JOIN subtasks s USING (task_id, subtask_id) WHERE a.task_id = :task "
+        "AND a.subtask_id = :subtask AND a.digest = :digest AND a.status = 'approved' AND s.status <> 'parked'"
+    )
+    values = {"task": task_id, "subtask": subtask_id, "digest": digest}
+    return (await connection.execute(statement, values)).first() is not None
+
+
 async def wake_overdue(connection: AsyncConnection) -> int:
     """Make parked tasks due whose approval's deadline has passed; returns how many."""
     result = await connection.execute(
