@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from control_plane.cli.options import As, Json
-from control_plane.cli.output import emit_json, say, table
+from control_plane.cli.output import as_text, emit_json, say
 from control_plane.cli.session import principal, with_engine
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An approval's id, or a task's when just one is open.")]
@@ -24,11 +24,23 @@ def approvals(as_json: Json = False) -> None:
     if as_json:
         emit_json({"approvals": found})
         return
-    columns = ("id", "task_id", "subtask_id", "cause", "expires_at", "shown")
-    table(columns, ([row[name] for name in columns] for row in found))
-    say(
-        f"{len(found)} open" + (": parley approve ID --reason TEXT, or parley refuse ID --reason TEXT" if found else "")
-    )
+    for row in found:
+        _describe(row)
+    say(f"{len(found)} open")
+    if found:
+        say("answer with: parley approve ID --reason TEXT, or parley refuse ID --reason TEXT")
+
+
+def _describe(row: dict[str, Any]) -> None:
+    shown = row["shown"]
+    say(f"{row['id']}  {row['cause']}  expires {row['expires_at']:%Y-%m-%d %H:%M}")
+    say(f"  task {row['task_id']}, {row['subtask_id']}: {shown.get('question', '')}")
+    asked = f"to {shown['action']}" if shown.get("action") else f"choose one of {', '.join(shown.get('options', ()))}"
+    say(f"  asked: {asked}. {shown.get('reason', '')}")
+    for name in ("arguments", "reasons", "tally", "payload"):
+        if shown.get(name):
+            say(f"  {name}: {as_text(shown[name])}")
+    say(f"  digest: {row['digest']}\n")
 
 
 def approve(

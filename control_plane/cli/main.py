@@ -12,6 +12,8 @@ from control_plane.cli import demo, evaluation, inbox, inspection, outcomes, sta
 from control_plane.cli.output import emit_json
 from domain.errors import InputError, ParleyError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="parley",
     help="Panels of persona agents that decide business tasks under policy, with every step durable, explained and "
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command line and answer with its exit code."""
     as_json = "--json" in arguments
     try:
-        return app(args=list(arguments), prog_name="parley", standalone_mode=False) or 0
+        code = app(args=list(arguments), prog_name="parley", standalone_mode=False) or 0
     except TyperException as problem:
         code = getattr(problem, "exit_code", 2)
         return _fail("UsageError", f"{problem.format_message()} See `parley --help`", code, as_json)
@@ -43,12 +45,15 @@ def main(arguments: Sequence[str]) -> int:
         code = 2 if isinstance(problem, InputError) else 1
         return _fail(type(problem).__name__, str(problem), code, as_json)
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
-        sys.stderr.write("interrupted\n")
-        return 130
+        code = _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep the interpreter from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    # Typer turns Ctrl-C into this code by itself.
+    if code == _INTERRUPTED:
+        sys.stderr.write("interrupted\n")
+    return int(code)
 
 
 def _fail(kind: str, message: str, code: int, as_json: bool) -> int:

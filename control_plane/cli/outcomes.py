@@ -65,7 +65,7 @@ def _bulk(csv: Path, key: str, label: str, task_type: str | None, who: str, as_j
         return
     for problem in bad:
         note(f"line {problem.line}: {problem.problem}")
-    say(f"{recorded.tasks} outcomes recorded; {len(recorded.unmatched)} cases without a task, {len(bad)} bad lines")
+    say(f"outcomes recorded: {recorded.tasks}; cases without a task: {len(recorded.unmatched)}; bad lines: {len(bad)}")
 
 
 COMMANDS = (outcome,)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _PIPED_WIDTH = 200
@@ -51,17 +52,26 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, dict | list):
-        return escape(json.dumps(value, default=_plain, ensure_ascii=False))
-    return escape(str(value))
+    return escape(as_text(value))
+
+
+def as_text(value: Any) -> str:
+    """A value in one line: `name: value` pairs and lists with commas, JSON inside them."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_inner(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_inner(inner) for inner in value)
+    return str(value)
+
+
+def _inner(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

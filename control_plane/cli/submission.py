@@ -49,7 +49,10 @@ def submit(
         made = await submit_task(
             engine, kind, payload, principal=who, lane=lane, seed=seed, idempotency_key=idempotency_key
         )
-        return made, await submission.wait(engine, made.task_id) if wait else None
+        if not wait:
+            return made, None
+        await _check_worker(engine)
+        return made, await submission.wait(engine, made.task_id)
 
     made, row = with_engine(hand_in)
     if as_json:
@@ -102,12 +105,20 @@ def follow_batch(request: "BatchRequest", total: int, label: str) -> "BatchResul
     from control_plane.services.batches import run_batch
 
     try:
+        with_engine(_check_worker)
         with batch_bar(label, total) as follow:
             return with_engine(lambda engine: run_batch(engine, request, follow))
     except KeyboardInterrupt:
         part = f" --offset {request.offset}" + (f" --limit {request.limit}" if request.limit else "")
         note(f"go on with: parley run {request.task_type} {request.cases}{part} --resume {request.batch_id}")
         raise
+
+
+async def _check_worker(engine: "AsyncEngine") -> None:
+    from control_plane.services.submission import anybody_works
+
+    if not await anybody_works(engine, settings().lease_seconds):
+        note("no worker runs, so this waits until one does: start one with `parley worker` or `parley up`")
 
 
 def _report(result: "BatchResult", bad: "tuple[BadLine, ...]", as_json: bool) -> None:

@@ -25,3 +25,9 @@ async def wait(engine: AsyncEngine, task_id: str) -> dict[str, Any]:
         if row["status"] not in _MOVING:
             return row
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def anybody_works(engine: AsyncEngine, lease_seconds: int) -> bool:
+    """Whether a worker lives; without one, what was submitted stays where it is."""
+    async with engine.connect() as connection:
+        return await listing.live_workers(connection, lease_seconds) > 0

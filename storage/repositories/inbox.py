@@ -28,7 +28,9 @@ async def open_approvals(connection: AsyncConnection) -> Sequence[Row]:
     """Those that can still be answered, the most urgent first."""
     query = (
         select(approvals)
-        .where(approvals.c.status == "open", approvals.c.expires_at > func.now())
+        .join(tasks, tasks.c.id == approvals.c.task_id)
+        # A task that ended meanwhile (cancelled, expired, denied elsewhere) waits for nobody.
+        .where(approvals.c.status == "open", approvals.c.expires_at > func.now(), tasks.c.ended_at.is_(None))
         .order_by(approvals.c.expires_at, approvals.c.id)
     )
     return await rows(connection, query)

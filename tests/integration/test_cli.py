@@ -209,6 +209,15 @@ def test_the_inbox_lists_what_can_still_be_answered(database: Connection, capsys
     assert not {late, answered} & listed
 
 
+def test_the_inbox_shows_what_the_answer_is_bound_to(database: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {"question": "Carry it?", "action": None, "options": ["approve", "decline"], "payload": {"Income": 7}}
+    approval = _approval(database, _task(database), shown=shown, digest="d1g3st" + uuid.uuid4().hex)
+    assert main(["approvals"]) == 0
+    printed = capsys.readouterr().out
+    for part in (approval, "Carry it?", "choose one of approve, decline", "Income: 7", "d1g3st"):
+        assert part in printed
+
+
 def test_approve_by_task_wakes_it(database: Connection, capsys: pytest.CaptureFixture[str]) -> None:
     task = _task(database)
     approval = _approval(database, task)
@@ -289,6 +298,17 @@ def test_an_ended_task_takes_no_answer(database: Connection, capsys: pytest.Capt
     approval = _approval(database, _task(database, status="cancelled"))
     assert main(["refuse", approval, "--reason", "r"]) == 2
     assert "has ended (cancelled)" in capsys.readouterr().err
+
+
+def test_a_second_answer_is_told_of_the_first_even_when_the_task_has_ended(
+    database: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    approval = _approval(
+        database, _task(database, status="done"), status="approved", answered_by="carol", answered_at=at
+    )
+    assert main(["refuse", approval, "--reason", "r"]) == 2
+    assert "already answered: approved by carol at 2026-01-01" in capsys.readouterr().err
 
 
 def test_a_task_with_several_open_approvals_needs_the_approvals_id(
