@@ -20,6 +20,7 @@ from orchestration.run import Runtime, run_task
 from orchestration.standalone import owner_name
 from orchestration.wiring import open_runtime
 from storage.leases import Claim, claim_one, release
+from storage.repositories.tasks import load_task
 from storage.tables import decisions
 
 
@@ -37,7 +38,7 @@ CLAIMED: ContextVar[Claimed | None] = ContextVar("parley_claimed", default=None)
 
 @flow(name="orchestrate_task", flow_run_name="{task_id}", validate_parameters=False)
 async def orchestrate_task(task_id: str) -> State[Any]:
-    """Run the task until it ends or is parked for a person; may be run any number of times, by anyone."""
+    """Run the task until it ends or is parked for a person; may be run any number of times, by anyone. Raises NotFound."""
     claimed = CLAIMED.get()
     if claimed is not None:
         return await _move_on(claimed)
@@ -46,6 +47,8 @@ async def orchestrate_task(task_id: str) -> State[Any]:
         owner = owner_name()
         claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds)
         if claim is None:
+            async with runtime.engine.connect() as connection:
+                await load_task(connection, task_id)
             return Completed(name="NothingToDo", message="the task is not due, or a worker holds its lease")
         heartbeat = Heartbeat(runtime.dsn, owner, settings.lease_seconds)
         heartbeat.start()
