@@ -2,7 +2,11 @@
 
 import great_expectations as gx
 from great_expectations.core import ExpectationValidationResult
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
 from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
 from great_expectations.expectations.core.expect_column_values_to_be_unique import ExpectColumnValuesToBeUnique
@@ -44,7 +48,10 @@ def build_suite() -> gx.ExpectationSuite:
 
 def validate(sync_url: str, query: str) -> list[ExpectationValidationResult]:
     """Run the suite on the rows of the query. The SUMMARY format, because COMPLETE fetches every row that fails."""
-    context = gx.get_context(mode="ephemeral")
+    # Without docs sites, which would leave a temporary folder behind each time; without their usage statistics.
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False)
+    context = gx.get_context(mode="ephemeral", project_config=config)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_postgres("parley", connection_string=sync_url)
     batch = source.add_query_asset("tasks", query=query).add_batch_definition_whole_table("period")
