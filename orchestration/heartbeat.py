@@ -9,7 +9,8 @@ log = logging.getLogger(__name__)
 
 _BEAT = "UPDATE workers SET heartbeat_at = now() WHERE id = %s"
 _RENEW = (
-    "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now()"
+    "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now() "
+    "AND id <> ALL(%s)"
 )
 
 
@@ -18,12 +19,21 @@ class Heartbeat:
 
     def __init__(self, dsn: str, worker_id: str, lease_seconds: int) -> None:
         self._dsn, self._worker_id, self._lease_seconds = dsn, worker_id, lease_seconds
+        self._forgotten: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def forget(self, task_id: str) -> None:
+        """Renew this task's lease no more."""
+        self._forgotten.add(task_id)
+
+    def remember(self, task_id: str) -> None:
+        """The task was claimed anew: renew its lease again."""
+        self._forgotten.discard(task_id)
 
     def stop(self) -> None:
         """End, and wait for the thread."""
@@ -35,7 +45,7 @@ class Heartbeat:
             try:
                 with psycopg.connect(self._dsn, connect_timeout=5, autocommit=True) as connection:
                     connection.execute(_BEAT, (self._worker_id,))
-                    connection.execute(_RENEW, (self._lease_seconds, self._worker_id))
+                    connection.execute(_RENEW, (self._lease_seconds, self._worker_id, list(self._forgotten)))
             except psycopg.Error as error:
                 # Postgres is away: the leases run out by its own clock, and the next beat tries again.
                 log.warning("heartbeat missed: %s", error)

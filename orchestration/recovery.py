@@ -1,5 +1,6 @@
 """What a dead worker, a missed deadline or a failed run left behind."""
 
+import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -7,9 +8,12 @@ from domain.canonical import canonical_json
 from domain.task import Lease
 from storage.leases import release
 from storage.repositories.approvals import wake_overdue
+from tasks.policy import is_transient
 
 MAX_RUN_FAILURES = 5
 """A task whose runs fail this often is quarantined, never retried for ever."""
+
+OUTAGE_WAIT_SECONDS = 5.0
 
 
 async def recover(engine: AsyncEngine) -> int:
@@ -25,8 +29,20 @@ async def recover(engine: AsyncEngine) -> int:
     return woken + int(orphaned or 0)
 
 
+def is_outage(error: BaseException | None) -> bool:
+    """Whether Postgres, Prefect or another server was away: that says nothing about the task."""
+    while error is not None:
+        if is_transient(error) or isinstance(error, httpx.TransportError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> None:
-    """Note a failed run; try again after a growing wait, or quarantine."""
+    """Try again later: soon after an outage, else after a growing wait; quarantine what keeps failing by itself."""
+    if is_outage(error):
+        await release(engine, lease, delay=OUTAGE_WAIT_SECONDS)
+        return
     told = f"{type(error).__name__}: {error}"[:500]
     async with engine.begin() as connection:
         await connection.execute(

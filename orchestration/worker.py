@@ -30,6 +30,7 @@ class Worker:
     def __init__(self, runtime: Runtime, settings: Settings, runners: Mapping[Lane, RunClaim]) -> None:
         self.id = owner_name()
         self._runtime, self._settings, self._runners = runtime, settings, runners
+        self._heartbeat = Heartbeat(runtime.dsn, self.id, settings.lease_seconds)
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
@@ -43,8 +44,7 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped."""
         await self._register()
-        heartbeat = Heartbeat(self._runtime.dsn, self.id, self._settings.lease_seconds)
-        heartbeat.start()
+        self._heartbeat.start()
         loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._recover())]
         try:
             while not self._stop.is_set():
@@ -54,7 +54,7 @@ class Worker:
             for one in (*loops, *self._running):
                 one.cancel()
             await asyncio.gather(*loops, *self._running, return_exceptions=True)
-            heartbeat.stop()
+            self._heartbeat.stop()
             await self._sign_off()
 
     async def _round(self) -> None:
@@ -73,6 +73,7 @@ class Worker:
                 # Postgres is away; claiming is tried again at the next wake.
                 log.warning("claiming failed: %s", error)
         for one in claims:
+            self._heartbeat.remember(one.lease.task_id)
             running = asyncio.create_task(self._run_claim(one, self._slots.pop()))
             self._running.add(running)
             running.add_done_callback(self._running.discard)
@@ -90,10 +91,18 @@ class Worker:
             log.warning("%s", error)
         except Exception as error:
             log.exception("task %s: the run failed", one.lease.task_id)
-            await set_back(self._runtime.engine, one.lease, error)
+            await self._set_back(one, error)
         finally:
             self._slots.append(graphs)
             self._wake.set()
+
+    async def _set_back(self, one: Claim, error: Exception) -> None:
+        try:
+            await set_back(self._runtime.engine, one.lease, error)
+        except Exception as failure:
+            # Postgres is away: the lease runs out by itself, once this worker stops renewing it.
+            self._heartbeat.forget(one.lease.task_id)
+            log.warning("task %s could not be set back: %s", one.lease.task_id, failure)
 
     async def _listen(self) -> None:
         while True:
