@@ -46,9 +46,11 @@ async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
     run = runtime.context
     touched: set[str] = set()
     running: dict[asyncio.Task[None], str] = {}
+    plan: Plan | None = None
     try:
         while True:
-            standing = await _standing(run)
+            standing = await _standing(run, plan)
+            plan = standing.plan
             if standing.overdue and not standing.ended:
                 return {"dispatch": "stopped", "halted": TaskStatus.EXPIRED.value}
             if not standing.stopped:
@@ -71,10 +73,10 @@ def _verdict(standing: Standing) -> TaskState:
     return {"dispatch": "ended" if standing.ended else "wait"}
 
 
-async def _standing(run: RunContext) -> Standing:
+async def _standing(run: RunContext, plan: Plan | None) -> Standing:
     async with run.stage.work() as work:
         rows = await load_subtasks(work.connection, run.stage.task.id)
-        plan = await load_plan(work.connection, run.stage.task.id)
+        plan = plan or await load_plan(work.connection, run.stage.task.id)
         return Standing(
             plan=plan,
             statuses={row["subtask_id"]: SubtaskStatus(row["status"]) for row in rows},

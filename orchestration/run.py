@@ -37,6 +37,7 @@ class Runtime:
 async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
     """What the stages of one run are handed. Raises NotFound."""
     async with runtime.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
         task = await load_task(connection, lease.task_id)
     return StageContext(
         engine=runtime.engine,

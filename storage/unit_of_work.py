@@ -4,12 +4,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Table, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import LeaseLost, TaskHalted
 from domain.task import Lease
 from storage.tables import events
+from storage.writes import insert_all
 
 _LOCK_TASK = text(
     "SELECT fence, cancel_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue "
@@ -28,6 +28,7 @@ class UnitOfWork:
 
     def __init__(self, engine: AsyncEngine, lease: Lease, *, halted_too: bool = False) -> None:
         self._engine, self.lease, self._halted_too = engine, lease, halted_too
+        self._rows: dict[Table, list[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
         self.connection = await self._engine.connect()
@@ -50,14 +51,30 @@ class UnitOfWork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await (self.connection.rollback() if kind else self.connection.commit())
+            if kind is None:
+                await self.flush()
+                await self.connection.commit()
+            else:
+                await self.connection.rollback()
         finally:
             await self.connection.close()
 
     async def add(self, table: Table, *rows: dict[str, Any]) -> None:
-        """Insert rows; one that stands already is kept as it is, so a repeated stage changes nothing."""
+        """Insert rows by the transaction's end; one that stands already is kept, so a repeated stage changes nothing.
+
+        They are gathered and written by one statement: `flush` first where the same transaction reads them.
+        """
         if rows:
-            await self.connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+            waiting = self._rows.setdefault(table, [])
+            if waiting and waiting[0].keys() != rows[0].keys():
+                await self.flush()
+                waiting = self._rows.setdefault(table, [])
+            waiting.extend(rows)
+
+    async def flush(self) -> None:
+        """Write what was added so far."""
+        rows, self._rows = self._rows, {}
+        await insert_all(self.connection, rows)
 
     async def event(self, key: str, event: str, data: dict[str, Any], subtask_id: str | None = None) -> None:
         """Write the event once for its key."""

@@ -13,7 +13,7 @@ from storage.repositories.negotiation import StoredProposal, counted, decision_r
 from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
 from storage.unit_of_work import UnitOfWork
-from tasks.ballots import cast_round, store_round
+from tasks.ballots import RoundBallots, cast_round, store_round
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
 
@@ -32,7 +32,7 @@ async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
         if ballots is not None:
             stored = [*stored, await store_round(work, ballots)]
-        return await _conclude(context, work, spec, stored[: round + 1])
+        return await _conclude(context, work, spec, stored[: round + 1], ballots)
 
 
 async def _earlier(context: StageContext, subtask_id: str) -> list[list[StoredProposal]]:
@@ -48,7 +48,11 @@ def _options(spec: SubtaskSpec, rounds: Sequence[Sequence[Proposal]]) -> tuple[O
 
 
 async def _conclude(
-    context: StageContext, work: UnitOfWork, spec: SubtaskSpec, stored: list[list[StoredProposal]]
+    context: StageContext,
+    work: UnitOfWork,
+    spec: SubtaskSpec,
+    stored: list[list[StoredProposal]],
+    ballots: RoundBallots | None,
 ) -> dict[str, Any]:
     rounds = counted(stored)
     round = len(rounds) - 1
@@ -62,9 +66,20 @@ async def _conclude(
     await work.event(key, f"negotiate.{step.go}", {**data, "reason": step.reason, "struck": struck}, spec.id)
     if step.go == "again":
         return {"go": "again", "cause": None}
-    decision = await _decide(context, work, spec, options, rounds, result, step)
+    seen = await _hash_of(context, work, spec.id, round, ballots)
+    decision = await _decide(context, work, spec, options, rounds, result, step, seen)
     decided = decision.option is not None
     return {"go": "decided" if decided else "escalated", "cause": None if decided else result.kind.value}
+
+
+async def _hash_of(
+    context: StageContext, work: UnitOfWork, subtask_id: str, round: int, ballots: RoundBallots | None
+) -> str:
+    """The hash of what the round's panel saw: an earlier run's snapshot stands, where there may be one."""
+    if ballots is not None and context.lease.fence == 1:
+        return ballots.snapshot.hash
+    await work.flush()
+    return await snapshot_hash(work.connection, context.task.id, subtask_id, round)
 
 
 async def _decide(
@@ -75,6 +90,7 @@ async def _decide(
     rounds: Sequence[Sequence[Proposal]],
     result: Result,
     step: Step,
+    seen: str,
 ) -> Decision:
     by_name = {option.name: option for option in options}
     option, reason = None, step.reason
@@ -91,7 +107,7 @@ async def _decide(
         option=option,
         reasons=stated_reasons(result, rounds[-1]),
         rounds=len(rounds),
-        snapshot_hash=await snapshot_hash(work.connection, context.task.id, spec.id, len(rounds) - 1),
+        snapshot_hash=seen,
         explanation=explanation,
     )
     await work.add(decisions, decision_row(decision))

@@ -3,12 +3,12 @@
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.action import ActionRequest, ActionStatus
 from storage.tables import actions
+from storage.writes import insert_all
 
 _SENDING = text(
     "UPDATE actions SET status = 'sending', fence = :fence, attempts = attempts + 1 "
@@ -39,7 +39,7 @@ async def intend(connection: AsyncConnection, request: ActionRequest, executor: 
         "status": ActionStatus.INTENT.value,
         "fence": request.fence,
     }
-    await connection.execute(insert(actions).values(row).on_conflict_do_nothing())
+    await insert_all(connection, {actions: [row]})
 
 
 async def mark_sending(connection: AsyncConnection, request: ActionRequest) -> int:

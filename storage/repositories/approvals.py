@@ -1,31 +1,37 @@
 """Approvals as a run asks for them and takes their answers."""
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, func, select, text
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import Approval
 from storage.tables import approvals
 
 _COLUMNS = [approvals.c[name] for name in Approval.model_fields]
+_EXPIRE = text(
+    "UPDATE approvals SET status = 'expired' "
+    "WHERE task_id = :task AND subtask_id = :subtask AND status = 'open' AND expires_at <= now()"
+)
 
 
 async def latest_approval(connection: AsyncConnection, task_id: str, subtask_id: str) -> Approval | None:
     """The newest approval of the subtask; one past its deadline (database time) is expired first."""
-    await connection.execute(
-        text(
-            "UPDATE approvals SET status = 'expired' "
-            "WHERE task_id = :task AND subtask_id = :subtask AND status = 'open' AND expires_at <= now()"
-        ),
-        {"task": task_id, "subtask": subtask_id},
-    )
+    row = await _newest(connection, task_id, subtask_id)
+    if row is not None and row["overdue"]:
+        await connection.execute(_EXPIRE, {"task": task_id, "subtask": subtask_id})
+        row = await _newest(connection, task_id, subtask_id)
+    return Approval.model_validate({name: row[name] for name in Approval.model_fields}) if row else None
+
+
+async def _newest(connection: AsyncConnection, task_id: str, subtask_id: str) -> RowMapping | None:
+    overdue = and_(approvals.c.status == "open", approvals.c.expires_at <= func.now()).label("overdue")
     statement = (
-        select(*_COLUMNS)
+        select(*_COLUMNS, overdue)
         .where(approvals.c.task_id == task_id, approvals.c.subtask_id == subtask_id)
         .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
         .limit(1)
     )
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    return Approval.model_validate(dict(row)) if row else None
+    return (await connection.execute(statement)).mappings().one_or_none()
 
 
 async def consume_approval(connection: AsyncConnection, approval_id: str) -> bool:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.action import ActionRequest, ExecutorKind
 from storage.tables import records
+from storage.writes import insert_all
 
 
 class RecordDecision:
@@ -16,7 +16,8 @@ class RecordDecision:
     kind = ExecutorKind.DEDUP
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        # One statement is a transaction by itself: without BEGIN and COMMIT it is one exchange instead of three.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
         """Insert the record."""
@@ -26,6 +27,6 @@ class RecordDecision:
             "action": request.action,
             "arguments": request.arguments,
         }
-        async with self._engine.begin() as connection:
-            await connection.execute(insert(records).values(row).on_conflict_do_nothing())
+        async with self._engine.connect() as connection:
+            await insert_all(connection, {records: [row]})
         return {"status": "recorded", "action": request.action}

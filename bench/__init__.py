@@ -1,0 +1,1 @@
+"""Speed of the lanes beside bare LangGraph, DBOS and bare Prefect: `python -m bench.lanes`."""
