@@ -13,7 +13,7 @@ from evaluation.drift import DriftResult
 from evaluation.metrics import METRICS_VERSION, PilotMetrics
 from evaluation.period import Period
 from evaluation.quality import Quality
-from evaluation.table import as_rows
+from evaluation.table import figures
 from evaluation.targets import verdicts
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -55,7 +55,7 @@ def render(
         "drift": drift,
         "drift_link": _relative(Path(drift.html_path), folder),
         "verdicts": verdicts(metrics, reference),
-        "rows": as_rows(metrics, reference),
+        "rows": figures(metrics, reference),
         "metrics_version": METRICS_VERSION,
         "best_baseline": metrics.best_baseline(),
     }

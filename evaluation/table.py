@@ -26,6 +26,11 @@ _ROWS: tuple[tuple[str, Callable[[PilotMetrics], str]], ...] = (
 
 
 def as_rows(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple[str, str, str]]:
+    """The figures, then the verdicts of each policy."""
+    return figures(metrics, reference) + _verdicts(metrics, reference)
+
+
+def figures(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple[str, str, str]]:
     """(metric, value with interval, value of the reference period)."""
     rows = [(name, write(metrics), NONE if reference is None else write(reference)) for name, write in _ROWS]
     # Baselines stand under the success that they are to be compared with.
@@ -34,6 +39,18 @@ def as_rows(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple
         (f"  baseline {name}", interval(rate), _baseline(reference, name)) for name, rate in metrics.baselines.items()
     ]
     return rows
+
+
+def _verdicts(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple[str, str, str]]:
+    before = reference.verdicts if reference else {}
+    return [
+        (f"Verdicts of {policy}", _effects(effects), _effects(before.get(policy, {})) if reference else NONE)
+        for policy, effects in sorted(metrics.verdicts.items())
+    ]
+
+
+def _effects(effects: dict[str, int]) -> str:
+    return ", ".join(f"{effect}: {number(count)}" for effect, count in sorted(effects.items())) or "0"
 
 
 def _baseline(reference: PilotMetrics | None, name: str) -> str:
