@@ -1,0 +1,71 @@
+"""The documents keep to the code: links lead somewhere, drawings are the graphs, tables name what there is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from typer.main import get_command
+
+from control_plane.cli.main import app
+from guardrails.filters import FILTERS
+from guardrails.schema import FACTS
+from negotiation.strategies import STRATEGIES
+from orchestration.graph import build_graphs
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pilots").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+DRAWN = re.compile(r"^  (\S+) --> (\S+?)(?::.*)?$", re.MULTILINE)
+STORED = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
+ENDS = {"__start__": "[*]", "__end__": "[*]"}
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    assert broken == []
+
+
+def _edges(graph: Any) -> set[tuple[str, str]]:
+    return {(ENDS.get(e.source, e.source), ENDS.get(e.target, e.target)) for e in graph.get_graph().edges}
+
+
+def test_the_drawings_are_the_graphs() -> None:
+    graphs = build_graphs(InMemorySaver(), InMemorySaver())
+    drawn = [set(DRAWN.findall(block)) for block in STORED.findall(_text("docs/architecture.md"))]
+    assert drawn == [_edges(graphs.task), _edges(graphs.subtask)]
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contract = re.search(r"^layers =\n((?:    .+\n)+)", _text(".importlinter"), re.MULTILINE)
+    assert contract is not None
+    layers = [line.strip() for line in contract[1].splitlines()]
+    assert "```\n" + "\n".join(layers) + "\n```" in _text("docs/architecture.md")
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    rows = re.findall(r"^\| (`parley .*?) \|", _text("README.md"), re.MULTILINE)
+    named = {word.removeprefix("parley ").split()[0] for row in rows for word in re.findall(r"`([^`]+)`", row)}
+    assert named == set(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [("docs/negotiation.md", STRATEGIES), ("docs/guardrails.md", FILTERS), ("docs/guardrails.md", FACTS)],
+)
+def test_tables_name_what_there_is(page: str, names: Any) -> None:
+    for name in names:
+        assert re.search(rf"^\| `?{name}`? \|", _text(page), re.MULTILINE), name
+
+
+@pytest.mark.parametrize("hop", FACTS)
+def test_the_facts_of_each_hop_are_listed(hop: str) -> None:
+    row = next(line for line in _text("docs/guardrails.md").splitlines() if line.startswith(f"| {hop} |"))
+    if hop != "retrieved":
+        assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) - {"abstain"} == set(FACTS[hop])
