@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +16,8 @@ from domain.ports import MemoryIndex, Recaller
 from storage.tables import memories
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(seconds=60)
+"""Read again: `known_at` is when the recording transaction began, and it may commit after we have looked."""
 
 
 class MemoryFeed:
@@ -35,7 +37,7 @@ class MemoryFeed:
             if not self._facts_stored:
                 await self._store_facts()
             if as_of > self._seen:
-                await self._index.upsert(await self._known(self._seen, as_of))
+                await self._index.upsert(await self._known(self._seen - OVERLAP, as_of))
                 self._seen = as_of
 
     def recaller(self, inner: Recaller) -> Recaller:

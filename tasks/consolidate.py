@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from domain.canonical import digest
 from memory.episodes import describe
 from storage.repositories.tasks import load_subtasks
-from storage.tables import memories
+from storage.tables import memories, outcomes
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
 
@@ -25,8 +28,18 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
             "task_type": task.task_type,
             "task_id": task.id,
             "text": describe(task_type.subtask(task_type.answer).context, task.payload),
-            "data": {"action": answer["action"] if answer else None},
+            **await _known(work.connection, task.id, answer["action"] if answer else None),
         }
         await work.add(memories, episode)
         await work.event("consolidate", "consolidate.done", {"memory": memory_id})
     return {"memory": memory_id}
+
+
+async def _known(connection: AsyncConnection, task_id: str, action: str | None) -> dict[str, Any]:
+    """The episode's data, and since when it is known: at once where the outcome came before the task's end."""
+    statement = select(outcomes.c.label, outcomes.c.right_action, func.now().label("now"))
+    found = (await connection.execute(statement.where(outcomes.c.task_id == task_id))).one_or_none()
+    if found is None:
+        return {"data": {"action": action}, "known_at": None}
+    data = {"action": action, "outcome": found.label, "right": action == found.right_action}
+    return {"data": data, "known_at": found.now}

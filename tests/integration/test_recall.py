@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from control_plane.services import outcomes
+from control_plane.services import inbox, outcomes
 from domain.settings import Settings
 from domain.task import Lane, TaskStatus
 from orchestration.direct import DIRECT
@@ -67,3 +67,22 @@ async def test_with_qdrant_away_the_task_goes_on_and_says_so(dsn: str, tmp_path:
         seen = await _snapshot(runtime, await _run_one(runtime))
     assert seen.degraded
     assert seen.contexts[0]["degraded"] == seen.degraded
+
+
+async def test_an_outcome_that_came_while_a_person_was_asked_is_not_lost(runtime: Runtime) -> None:
+    kind = runtime.catalog.task_type("credit_review")
+    large = {**APPLICATION, "Amount": 3000, "Price": 6000, "Income": 400}
+    task_id = (await submit_task(runtime.engine, kind, large, principal="ann", lane=Lane.DIRECT)).task_id
+    claim = await claim_one(runtime.engine, "test", task_id, seconds=30)
+    assert claim is not None
+    assert await run_task(runtime, claim.lease, DIRECT, runtime.graphs()) is TaskStatus.PARKED
+    await outcomes.record_one(runtime.engine, {"credit_review": kind}, task_id, "good", "ann")
+    await inbox.approve(runtime.engine, task_id, principal="bob", reason="seen", action="approve", digest=None)
+    claim = await claim_one(runtime.engine, "test", task_id, seconds=30)
+    assert claim is not None
+    assert await run_task(runtime, claim.lease, DIRECT, runtime.graphs()) is TaskStatus.DONE
+    statement = text("SELECT known_at, data FROM memories WHERE task_id = :id")
+    async with runtime.engine.connect() as connection:
+        memory = (await connection.execute(statement, {"id": task_id})).one()
+    assert memory.known_at is not None
+    assert memory.data == {"action": "approve", "outcome": "good", "right": True}
