@@ -88,7 +88,7 @@ def _step_of(table: Table, row: Row) -> str:
     head, _, rest = row["key"].partition(":")
     if head in ("negotiate", "proposal"):
         return f"negotiate:{rest.split(':')[1]}"
-    return {"response": "execute"}.get(head, head)
+    return {"response": "execute"}.get(head, str(head))
 
 
 def _script(task: Row, found: dict[str, dict[Table, list[Row]]]) -> Script:

@@ -8,6 +8,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
+from sqlalchemy import text
 
 from domain.errors import TaskHalted
 from domain.model import Frozen
@@ -16,9 +17,14 @@ from domain.task import ENDED_SUBTASK, SubtaskStatus, TaskStatus
 from orchestration.run_context import RunContext
 from orchestration.state import TaskState
 from planning.schedule import advance
-from storage.repositories.tasks import load_plan, load_subtasks
+from storage.unit_of_work import FENCED, check_fence
 from tasks.skip import skip
 
+_STANDING = text(
+    f"SELECT {FENCED}, CASE WHEN NOT :planned THEN plan END AS plan, "
+    "COALESCE((SELECT jsonb_agg(jsonb_build_array(subtask_id, status, action) ORDER BY subtask_id) "
+    "FROM subtasks WHERE task_id = tasks.id), CAST('[]' AS jsonb)) AS stand FROM tasks WHERE id = :id"
+)
 BAD_ENDS = frozenset({SubtaskStatus.DENIED, SubtaskStatus.FAILED})
 
 
@@ -74,15 +80,17 @@ def _verdict(standing: Standing) -> TaskState:
 
 
 async def _standing(run: RunContext, plan: Plan | None) -> Standing:
-    async with run.stage.work() as work:
-        rows = await load_subtasks(work.connection, run.stage.task.id)
-        plan = plan or await load_plan(work.connection, run.stage.task.id)
-        return Standing(
-            plan=plan,
-            statuses={row["subtask_id"]: SubtaskStatus(row["status"]) for row in rows},
-            actions={row["subtask_id"]: row["action"] for row in rows},
-            overdue=work.overdue,
-        )
+    """Nothing is written here, so one statement that sees one moment does, without a lock."""
+    async with run.stage.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        row = (await connection.execute(_STANDING, {"id": run.stage.task.id, "planned": plan is not None})).one()
+    check_fence(row, run.stage.lease)
+    return Standing(
+        plan=plan or Plan.model_validate(row.plan),
+        statuses={name: SubtaskStatus(status) for name, status, _ in row.stand},
+        actions={name: action for name, _, action in row.stand},
+        overdue=row.overdue,
+    )
 
 
 async def _start(

@@ -48,7 +48,9 @@ async def claim(
 ) -> tuple[Claim, ...]:
     """Take up to `limit` due tasks that nobody holds."""
     values = {"owner": owner, "seconds": seconds, "limit": limit, "lanes": [lane.value for lane in lanes]}
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
+        # One statement is a transaction by itself.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
         rows = (await connection.execute(_NEXT, values)).all()
     return tuple(Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane)) for row in rows)
 

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Table, text
+from sqlalchemy import Row, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import LeaseLost, TaskHalted
@@ -11,10 +11,18 @@ from domain.task import Lease
 from storage.tables import events
 from storage.writes import insert_all
 
-_LOCK_TASK = text(
-    "SELECT fence, cancel_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue "
-    "FROM tasks WHERE id = :id FOR NO KEY UPDATE"
-)
+FENCED = "fence, cancel_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue"
+"""The columns of `tasks` that `check_fence` looks at, with `overdue`."""
+
+_LOCK_TASK = text(f"SELECT {FENCED} FROM tasks WHERE id = :id FOR NO KEY UPDATE")
+
+
+def check_fence(row: Row[Any], lease: Lease, *, halted_too: bool = False) -> None:
+    """Raise LeaseLost where a newer fence stands, TaskHalted where the task was cancelled (unless `halted_too`)."""
+    if row.fence != lease.fence:
+        raise LeaseLost(f"task {lease.task_id}: fence {lease.fence} is stale, {row.fence} stands")
+    if row.cancel_requested and not halted_too:
+        raise TaskHalted(f"task {lease.task_id} was cancelled")
 
 
 class UnitOfWork:
@@ -41,10 +49,7 @@ class UnitOfWork:
 
     async def _lock(self) -> None:
         row = (await self.connection.execute(_LOCK_TASK, {"id": self.lease.task_id})).one()
-        if row.fence != self.lease.fence:
-            raise LeaseLost(f"task {self.lease.task_id}: fence {self.lease.fence} is stale, {row.fence} stands")
-        if row.cancel_requested and not self._halted_too:
-            raise TaskHalted(f"task {self.lease.task_id} was cancelled")
+        check_fence(row, self.lease, halted_too=self._halted_too)
         self.overdue = bool(row.overdue)
 
     async def __aexit__(

@@ -6,7 +6,6 @@ from catalog.payloads import check_payload
 from domain.canonical import canonical_json
 from domain.errors import PayloadError
 from domain.guard import Effect, Hop, Subject
-from storage.repositories.tasks import begin_task
 from storage.tables import verdicts
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
@@ -26,7 +25,6 @@ async def intake(context: StageContext) -> dict[str, Any]:
     if denied is None and verdict.effect is not Effect.ALLOW:
         denied = "; ".join(verdict.reasons)
     async with context.work() as work:
-        await begin_task(work.connection, task.id)
         await work.add(verdicts, verdict_row(task.id, "intake", verdict))
         data = {"denied": denied, "effect": verdict.effect.value}
         await work.event("intake", "intake.denied" if denied else "intake.accepted", data)

@@ -7,7 +7,6 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
-from domain.plan import Plan
 from domain.task import SubtaskStatus, Task, TaskStatus
 from storage.tables import subtasks, tasks
 
@@ -20,11 +19,6 @@ async def load_task(connection: AsyncConnection, task_id: str) -> Task:
     if row is None:
         raise NotFound(f"there is no task {task_id}")
     return Task.model_validate(dict(row))
-
-
-async def load_plan(connection: AsyncConnection, task_id: str) -> Plan:
-    """The task's plan."""
-    return Plan.model_validate(await connection.scalar(select(tasks.c.plan).where(tasks.c.id == task_id)))
 
 
 async def load_subtasks(connection: AsyncConnection, task_id: str) -> list[RowMapping]:
@@ -58,14 +52,6 @@ async def set_subtask(
             "task": task_id,
             "subtask": subtask_id,
         },
-    )
-
-
-async def begin_task(connection: AsyncConnection, task_id: str) -> None:
-    """The task runs from now on."""
-    await connection.execute(
-        text("UPDATE tasks SET status = 'running', started_at = COALESCE(started_at, now()) WHERE id = :id"),
-        {"id": task_id},
     )
 
 
