@@ -15,6 +15,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deployments.postgres import PostgresServer, start_postgres
+from deployments.prefect_server import plan_url, start_server, wait_healthy
+from deployments.processes import stop
+from deployments.state import StackState
 from storage.engine import async_engine
 from storage.migrations.run import upgrade
 
@@ -46,3 +49,22 @@ async def engine(dsn: str) -> AsyncIterator[AsyncEngine]:
     made = async_engine(dsn, size=4)
     yield made
     await made.dispose()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Prefect server, on its own database of the session's Postgres."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
+    home = tmp_path_factory.mktemp("prefect")
+    state = StackState(
+        home=home, dsn=postgres.dsn, prefect_api_url=plan_url(), prefect_dsn=postgres.cluster.dsn("prefect")
+    )
+    server = start_server(state, os.environ)
+    try:
+        wait_healthy(state.prefect_api_url, server, lambda line: None)
+        settings = {PREFECT_API_URL: state.prefect_api_url, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "s"}
+        with temporary_settings(settings):
+            yield state.prefect_api_url
+    finally:
+        stop(server)

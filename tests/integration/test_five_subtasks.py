@@ -117,9 +117,7 @@ async def test_a_condition_that_does_not_hold_takes_the_other_branch(settings: S
 
 
 @pytest.mark.parametrize("condition", [" && !context.approved", ""], ids=["once", "for ever"])
-async def test_policy_asks_a_person_before_a_dependent_acts(
-    settings: Settings, tmp_path: Path, condition: str
-) -> None:
+async def test_policy_asks_a_person_before_a_dependent_acts(settings: Settings, tmp_path: Path, condition: str) -> None:
     async with _open(settings, write_claims(tmp_path, review=condition)) as runtime:
         task_id = await _submit(runtime, reports=0)
         assert await _run(runtime, task_id) is TaskStatus.PARKED
