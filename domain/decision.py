@@ -59,4 +59,6 @@ class Decision(Frozen):
     reasons: tuple[str, ...]
     rounds: int
     snapshot_hash: str
+    memory_degraded: bool = False
+    """Whether memory could not be searched for the deciding round."""
     explanation: dict[str, Any]

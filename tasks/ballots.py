@@ -13,7 +13,6 @@ from domain.persona import Persona
 from domain.proposal import Option, Proposal, Telemetry
 from domain.task_type import SubtaskSpec
 from memory.contexts import assemble
-from memory.episodes import describe
 from memory.snapshots import freeze
 from negotiation.rounds import table_for
 from personas.panel import Panelist
@@ -21,6 +20,7 @@ from storage.repositories.negotiation import StoredProposal
 from storage.tables import proposals, snapshots, telemetry, verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.context import StageContext
+from tasks.retrieval import retrieve
 from tasks.verdicts import verdict_row
 
 
@@ -46,35 +46,27 @@ class RoundBallots(Frozen):
 
     snapshot: Snapshot
     ballots: tuple[Ballot, ...]
+    retrieved: dict[str, Verdict]
+    """The verdict on each recalled memory, by its id."""
+
+    @property
+    def degraded(self) -> str | None:
+        """Why memory could not be searched, if so."""
+        return next((seen.degraded for seen in self.snapshot.contexts if seen.degraded), None)
 
 
 async def cast_round(
     context: StageContext, spec: SubtaskSpec, options: Sequence[Option], rounds: Sequence[Sequence[Proposal]]
 ) -> RoundBallots:
     """Ask every panelist once; a failed reasoner makes its persona absent, recorded in its telemetry."""
-    recall = await _recall(context, spec)
+    retrieved = await retrieve(context, spec)
     panel = context.catalog.panelists(context.task.task_type, spec.id)
-    contexts = tuple(_context(context, spec, panelist.persona, recall, options, rounds) for panelist in panel)
+    contexts = tuple(_context(context, spec, panelist.persona, retrieved.recall, options, rounds) for panelist in panel)
     snapshot = freeze(context.task.id, spec.id, len(rounds), contexts)
     ballots = await asyncio.gather(
         *(_ballot(context, panelist, seen, options, snapshot) for panelist, seen in zip(panel, contexts, strict=True))
     )
-    return RoundBallots(snapshot=snapshot, ballots=tuple(ballots))
-
-
-async def _recall(context: StageContext, spec: SubtaskSpec) -> Recall:
-    known = context.recalled.get(spec.id)
-    if known is None:
-        contract = spec.context
-        known = await context.recaller.recall(
-            context.task.task_type,
-            describe(contract, context.task.payload),
-            contract.episodic,
-            contract.semantic,
-            context.task.memory_as_of,
-        )
-        context.recalled[spec.id] = known
-    return known
+    return RoundBallots(snapshot=snapshot, ballots=tuple(ballots), retrieved=retrieved.verdicts)
 
 
 def _context(
@@ -138,9 +130,8 @@ async def store_round(work: UnitOfWork, ballots: RoundBallots) -> list[StoredPro
     """Write the round's snapshot, proposals, verdicts and telemetry; returns the proposals as stored."""
     snapshot = ballots.snapshot
     place = {"task_id": snapshot.task_id, "subtask_id": snapshot.subtask_id, "round": snapshot.round}
-    degraded = next((seen.degraded for seen in snapshot.contexts if seen.degraded), None)
     shown = [seen.model_dump(mode="json") for seen in snapshot.contexts]
-    await work.add(snapshots, {**place, "hash": snapshot.hash, "contexts": shown, "degraded": degraded})
+    await work.add(snapshots, {**place, "hash": snapshot.hash, "contexts": shown, "degraded": ballots.degraded})
     await work.add(proposals, *_proposal_rows(place, ballots))
     await work.add(telemetry, *({**place, **ballot.telemetry.model_dump()} for ballot in ballots.ballots))
     prefix = f"proposal:{snapshot.subtask_id}:{snapshot.round}"
@@ -149,9 +140,16 @@ async def store_round(work: UnitOfWork, ballots: RoundBallots) -> list[StoredPro
         for ballot in ballots.ballots
         if ballot.verdict
     )
-    await work.add(verdicts, *rows)
+    await work.add(verdicts, *rows, *_retrieved_rows(snapshot, ballots))
     return [
         StoredProposal(proposal=ballot.proposal, struck=ballot.struck) for ballot in ballots.ballots if ballot.proposal
+    ]
+
+
+def _retrieved_rows(snapshot: Snapshot, ballots: RoundBallots) -> list[dict[str, Any]]:
+    return [
+        verdict_row(snapshot.task_id, f"retrieved:{snapshot.subtask_id}:{memory_id}", verdict, snapshot.subtask_id)
+        for memory_id, verdict in sorted(ballots.retrieved.items())
     ]
 
 

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
 from domain.action import Executor
+from domain.guard import Verdict
 from domain.memory import Recall
+from domain.model import Frozen
 from domain.ports import Recaller
 from domain.task import Lease, Task
 from domain.task_type import TaskType
@@ -16,6 +18,13 @@ from storage.unit_of_work import UnitOfWork
 
 GRAPH_VERSION = "1"
 """Part of what an approval is bound to; raised when a node is added or moved."""
+
+
+class Retrieved(Frozen):
+    """What was recalled and let pass, with the guards' verdict on each memory by its id."""
+
+    recall: Recall
+    verdicts: dict[str, Verdict]
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,8 @@ class StageContext:
     executors: Mapping[str, Executor]
     lease: Lease
     task: Task
-    recalled: dict[str, Recall] = field(default_factory=dict)
-    """Recall by subtask: it depends on `memory_as_of` alone, so the rounds of one run share it."""
+    retrieved: dict[str, "Retrieved"] = field(default_factory=dict)
+    """By subtask: recall depends on `memory_as_of` alone, so the rounds of one run share it."""
 
     @property
     def task_type(self) -> TaskType:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from domain.action import ActionRequest, ActionStatus, Executor, ExecutorKind
-from domain.approval import ApprovalStatus
 from domain.canonical import canonical_json, digest
 from domain.errors import ExecutorRejected, LeaseLost
 from domain.guard import Effect, Hop, Subject
@@ -13,6 +12,7 @@ from storage.repositories.actions import end_action, find_action, intend, mark_s
 from storage.repositories.approvals import consume_approval, latest_approval
 from storage.repositories.negotiation import load_decision
 from storage.repositories.tasks import set_subtask
+from storage.repositories.verdicts import latest_argument_verdict
 from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.bindings import chosen_option, is_bound
@@ -79,11 +79,18 @@ async def _take(
 
 
 async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec) -> ActionRequest:
+    """What to do, as the guard allowed it. Raises ExecutorRejected where its verdict does not stand for now."""
     decision = await load_decision(work.connection, context.task.id, spec.id)
-    approval = await latest_approval(work.connection, context.task.id, spec.id)
-    if approval is not None and approval.status is ApprovalStatus.APPROVED:
-        if not is_bound(context, spec, decision, approval):
-            raise ExecutorRejected(f"approval {approval.id} was given for something else")
+    verdict = await latest_argument_verdict(work.connection, context.task.id, spec.id)
+    if verdict is None or verdict.effect is not Effect.ALLOW:
+        raise ExecutorRejected(f"subtask {spec.id}: the guard has not allowed its action")
+    if verdict.policy_hash != context.gate.policy_hash:
+        raise ExecutorRejected(f"subtask {spec.id}: the policies have changed since the guard looked")
+    approval = None
+    if verdict.approval_id is not None:
+        approval = await latest_approval(work.connection, context.task.id, spec.id)
+        if approval is None or approval.id != verdict.approval_id or not is_bound(context, spec, decision, approval):
+            raise ExecutorRejected(f"subtask {spec.id}: its approval was given for something else")
         await consume_approval(work.connection, approval.id)
     option = chosen_option(spec, decision, approval)
     if option is None:

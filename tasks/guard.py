@@ -55,7 +55,7 @@ def _subject(
             "rounds": decision.rounds,
             "strategy": spec.strategy.name,
             "result": decision.result.kind.value,
-            "memory_degraded": any(recall.degraded for recall in context.recalled.values()),
+            "memory_degraded": decision.memory_degraded,
             "approved": approval is not None,
         },
     )

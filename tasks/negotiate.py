@@ -9,7 +9,7 @@ from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from negotiation.explanation import explain, stated_reasons
 from negotiation.rounds import Step, declared_options, next_step, resolve, widen
-from storage.repositories.negotiation import StoredProposal, counted, decision_row, load_rounds, snapshot_hash
+from storage.repositories.negotiation import Seen, StoredProposal, counted, decision_row, load_rounds, load_seen
 from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
 from storage.unit_of_work import UnitOfWork
@@ -66,20 +66,20 @@ async def _conclude(
     await work.event(key, f"negotiate.{step.go}", {**data, "reason": step.reason, "struck": struck}, spec.id)
     if step.go == "again":
         return {"go": "again", "cause": None}
-    seen = await _hash_of(context, work, spec.id, round, ballots)
+    seen = await _seen(context, work, spec.id, round, ballots)
     decision = await _decide(context, work, spec, options, rounds, result, step, seen)
     decided = decision.option is not None
     return {"go": "decided" if decided else "escalated", "cause": None if decided else result.kind.value}
 
 
-async def _hash_of(
+async def _seen(
     context: StageContext, work: UnitOfWork, subtask_id: str, round: int, ballots: RoundBallots | None
-) -> str:
-    """The hash of what the round's panel saw: an earlier run's snapshot stands, where there may be one."""
+) -> Seen:
+    """What the round's panel saw: an earlier run's snapshot stands, where there may be one."""
     if ballots is not None and context.lease.fence == 1:
-        return ballots.snapshot.hash
+        return Seen(hash=ballots.snapshot.hash, degraded=ballots.degraded)
     await work.flush()
-    return await snapshot_hash(work.connection, context.task.id, subtask_id, round)
+    return await load_seen(work.connection, context.task.id, subtask_id, round)
 
 
 async def _decide(
@@ -90,7 +90,7 @@ async def _decide(
     rounds: Sequence[Sequence[Proposal]],
     result: Result,
     step: Step,
-    seen: str,
+    seen: Seen,
 ) -> Decision:
     by_name = {option.name: option for option in options}
     option, reason = None, step.reason
@@ -107,7 +107,8 @@ async def _decide(
         option=option,
         reasons=stated_reasons(result, rounds[-1]),
         rounds=len(rounds),
-        snapshot_hash=seen,
+        snapshot_hash=seen.hash,
+        memory_degraded=seen.degraded is not None,
         explanation=explanation,
     )
     await work.add(decisions, decision_row(decision))

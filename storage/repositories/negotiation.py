@@ -60,7 +60,15 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     }
 
 
-async def snapshot_hash(connection: AsyncConnection, task_id: str, subtask_id: str, round: int) -> str:
-    """The hash of what the round's panel saw."""
+class Seen(Frozen):
+    """What a round's panel saw."""
+
+    hash: str
+    degraded: str | None
+
+
+async def load_seen(connection: AsyncConnection, task_id: str, subtask_id: str, round: int) -> Seen:
+    """The round's snapshot."""
     here = (snapshots.c.task_id == task_id, snapshots.c.subtask_id == subtask_id, snapshots.c.round == round)
-    return str(await connection.scalar(select(snapshots.c.hash).where(*here)))
+    row = (await connection.execute(select(snapshots.c.hash, snapshots.c.degraded).where(*here))).one()
+    return Seen(hash=row.hash, degraded=row.degraded)
