@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from domain.settings import Settings
 from domain.task import TaskStatus
+from flows.results import RESULTS
 from flows.traced import TRACED
 from negotiation.explanation import as_markdown
 from orchestration.graph import Graphs
@@ -36,9 +37,18 @@ class Claimed:
 CLAIMED: ContextVar[Claimed | None] = ContextVar("parley_claimed", default=None)
 
 
-@flow(name="orchestrate_task", flow_run_name="{task_id}", validate_parameters=False)
+@flow(
+    name="orchestrate_task",
+    flow_run_name="{task_id}",
+    validate_parameters=False,
+    persist_result=False,
+    result_storage=RESULTS,
+)
 async def orchestrate_task(task_id: str) -> State[Any]:
-    """Run the task until it ends or is parked for a person; may be run any number of times, by anyone. Raises NotFound."""
+    """Run the task until it ends or is parked for a person; may be run any number of times, by anyone.
+
+    Raises NotFound.
+    """
     claimed = CLAIMED.get()
     if claimed is not None:
         return await _move_on(claimed)
