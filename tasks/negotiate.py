@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.decision import Decision, Result, ResultKind
+from domain.model import Frozen
 from domain.proposal import Option, Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from negotiation.explanation import explain, stated_reasons
 from negotiation.rounds import Step, declared_options, next_step, resolve, widen
-from storage.repositories.negotiation import Seen, StoredProposal, counted, decision_row, load_rounds, load_seen
+from storage.repositories.negotiation import (
+    Seen,
+    StoredProposal,
+    counted,
+    decision_row,
+    is_overdue,
+    load_rounds,
+    load_seen,
+)
 from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
 from storage.unit_of_work import UnitOfWork
@@ -58,8 +67,9 @@ async def _conclude(
     round = len(rounds) - 1
     options = _options(spec, rounds[:-1])
     widened = len(_options(spec, rounds)) > len(options)
-    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=work.overdue)
-    step = next_step(spec.strategy, options, widened, rounds, result, work.overdue)
+    overdue = work.overdue or await _is_late(context, work, spec)
+    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=overdue)
+    step = next_step(spec.strategy, options, widened, rounds, result, overdue)
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
     data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
     key = f"negotiate:{spec.id}:{round}"
@@ -67,8 +77,20 @@ async def _conclude(
     if step.go == "again":
         return {"go": "again", "cause": None}
     seen = await _seen(context, work, spec.id, round, ballots)
-    decision = await _decide(context, work, spec, options, rounds, result, step, seen)
-    decided = decision.option is not None
+    choice = _choose(spec, options, result, step)
+    decision = Decision(
+        task_id=context.task.id,
+        subtask_id=spec.id,
+        result=result,
+        option=choice.option,
+        reasons=stated_reasons(result, rounds[-1]),
+        rounds=len(rounds),
+        snapshot_hash=seen.hash,
+        memory_degraded=seen.degraded is not None,
+        explanation=explain(spec.strategy, options, spec.panel, rounds, result, choice.reason, overdue=overdue),
+    )
+    await work.add(decisions, decision_row(decision))
+    decided = choice.option is not None
     return {"go": "decided" if decided else "escalated", "cause": None if decided else result.kind.value}
 
 
@@ -82,34 +104,25 @@ async def _seen(
     return await load_seen(work.connection, context.task.id, subtask_id, round)
 
 
-async def _decide(
-    context: StageContext,
-    work: UnitOfWork,
-    spec: SubtaskSpec,
-    options: Sequence[Option],
-    rounds: Sequence[Sequence[Proposal]],
-    result: Result,
-    step: Step,
-    seen: Seen,
-) -> Decision:
+class Choice(Frozen):
+    """What the subtask goes on with: an option, or None for a person; and why."""
+
+    option: Option | None
+    reason: str
+
+
+def _choose(spec: SubtaskSpec, options: Sequence[Option], result: Result, step: Step) -> Choice:
     by_name = {option.name: option for option in options}
-    option, reason = None, step.reason
     if step.go == "decided" and result.option is not None:
-        option = by_name[result.option]
-    elif result.kind is ResultKind.STALEMATE and spec.strategy.safe_default:
-        option = by_name[spec.strategy.safe_default]
-        reason = f"{reason}; the task type's safe default is taken"
-    explanation = explain(spec.strategy, options, spec.panel, rounds, result, reason, overdue=work.overdue)
-    decision = Decision(
-        task_id=context.task.id,
-        subtask_id=spec.id,
-        result=result,
-        option=option,
-        reasons=stated_reasons(result, rounds[-1]),
-        rounds=len(rounds),
-        snapshot_hash=seen.hash,
-        memory_degraded=seen.degraded is not None,
-        explanation=explanation,
-    )
-    await work.add(decisions, decision_row(decision))
-    return decision
+        return Choice(option=by_name[result.option], reason=step.reason)
+    if result.kind is ResultKind.STALEMATE and spec.strategy.safe_default:
+        reason = f"{step.reason}; the task type's safe default is taken"
+        return Choice(option=by_name[spec.strategy.safe_default], reason=reason)
+    return Choice(option=None, reason=step.reason)
+
+
+async def _is_late(context: StageContext, work: UnitOfWork, spec: SubtaskSpec) -> bool:
+    """Whether the subtask's own limits have passed; asked only where it has some."""
+    if spec.deadline is None and spec.strategy.deadline is None:
+        return False
+    return await is_overdue(work.connection, context.task.id, spec.id, spec.strategy.deadline)

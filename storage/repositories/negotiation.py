@@ -1,9 +1,10 @@
 """Rows of a negotiation: snapshots, proposals, telemetry and the decision."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Decision
@@ -72,3 +73,18 @@ async def load_seen(connection: AsyncConnection, task_id: str, subtask_id: str, 
     here = (snapshots.c.task_id == task_id, snapshots.c.subtask_id == subtask_id, snapshots.c.round == round)
     row = (await connection.execute(select(snapshots.c.hash, snapshots.c.degraded).where(*here))).one()
     return Seen(hash=row.hash, degraded=row.degraded)
+
+
+_OVERDUE = text(
+    "SELECT COALESCE(now() > first.at + CAST(:limit AS interval), false) "
+    "OR COALESCE(now() > CAST(step ->> 'deadline_at' AS timestamptz) + make_interval(secs => t.parked_seconds), false) "
+    "FROM tasks t CROSS JOIN LATERAL jsonb_array_elements(t.plan -> 'subtasks') step "
+    "LEFT JOIN events first ON first.task_id = t.id AND first.key = 'negotiate:' || CAST(:subtask AS text) || ':0' "
+    "WHERE t.id = :task AND step ->> 'id' = CAST(:subtask AS text)"
+)
+
+
+async def is_overdue(connection: AsyncConnection, task_id: str, subtask_id: str, limit: timedelta | None) -> bool:
+    """Whether the subtask's deadline has passed, or `limit` since its first round; database time."""
+    found = await connection.scalar(_OVERDUE, {"task": task_id, "subtask": subtask_id, "limit": limit})
+    return bool(found)

@@ -1,5 +1,6 @@
 """One application through the whole lifecycle on the direct lane."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from orchestration.direct import DIRECT
 from orchestration.run import Runtime, run_task
 from orchestration.submission import submit_task
 from storage.leases import claim_one
+from storage.repositories.negotiation import is_overdue
 
 APPLICATION: dict[str, Any] = {
     "Seniority": 15,
@@ -79,3 +81,12 @@ async def test_a_large_amount_parks_and_an_answer_takes_it_to_its_end(runtime: R
     )
     assert await _run(runtime, task_id) is TaskStatus.DONE
     assert await _count(runtime, "records", task_id) == 1
+
+
+async def test_limits_of_a_negotiation_count_from_its_first_round(runtime: Runtime) -> None:
+    task_id = await _submit(runtime, APPLICATION)
+    await _run(runtime, task_id)
+    async with runtime.engine.connect() as connection:
+        assert await is_overdue(connection, task_id, "affordability", timedelta(0))
+        assert not await is_overdue(connection, task_id, "affordability", timedelta(days=1))
+        assert not await is_overdue(connection, task_id, "affordability", None)
