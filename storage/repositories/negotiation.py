@@ -79,7 +79,7 @@ _OVERDUE = text(
     "SELECT COALESCE(now() > first.at + CAST(:limit AS interval), false) "
     "OR COALESCE(now() > CAST(step ->> 'deadline_at' AS timestamptz) + make_interval(secs => t.parked_seconds), false) "
     "FROM tasks t CROSS JOIN LATERAL jsonb_array_elements(t.plan -> 'subtasks') step "
-    "LEFT JOIN events first ON first.task_id = t.id AND first.key = 'negotiate:' || CAST(:subtask AS text) || ':0' "
+    "LEFT JOIN events first ON first.task_id = t.id AND first.key = 'negotiate:' || CAST(:subtask AS text) || '\\:0' "
     "WHERE t.id = :task AND step ->> 'id' = CAST(:subtask AS text)"
 )
 
