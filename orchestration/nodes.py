@@ -1,9 +1,11 @@
 """The nodes: each calls its stage and hands on what routes need."""
 
+from contextlib import suppress
+
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from domain.errors import ExecutorError
+from domain.errors import ExecutorError, TaskHalted
 from orchestration.run_context import RunContext
 from orchestration.state import SubtaskState, TaskState
 
@@ -11,12 +13,17 @@ from orchestration.state import SubtaskState, TaskState
 async def intake(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
     """Check the input."""
     run = runtime.context
-    return {"denied": (await run.stages.intake(run.stage))["denied"]}
+    try:
+        return {"denied": (await run.stages.intake(run.stage))["denied"]}
+    except TaskHalted:
+        # Cancelled before it began: dispatch meets the same and ends the task.
+        return {"denied": None}
 
 
 async def plan(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
     """Lay out the subtasks."""
-    await runtime.context.stages.plan(runtime.context.stage)
+    with suppress(TaskHalted):  # dispatch meets the same and ends the task
+        await runtime.context.stages.plan(runtime.context.stage)
     return {}
 
 

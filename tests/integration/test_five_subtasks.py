@@ -144,3 +144,29 @@ async def test_an_answer_does_not_stand_for_policies_that_changed_since(settings
         assert statuses == [("approved",), ("open",)]
         await _approve(runtime, task_id, None)
         assert await _run(runtime, task_id) is TaskStatus.DONE
+
+
+@pytest.mark.parametrize("parked", [False, True], ids=["before it began", "while it waits"])
+async def test_a_cancelled_task_ends_as_cancelled(settings: Settings, tmp_path: Path, parked: bool) -> None:
+    async with _open(settings, write_claims(tmp_path)) as runtime:
+        task_id = await _submit(runtime)
+        if parked:
+            assert await _run(runtime, task_id) is TaskStatus.PARKED
+        async with runtime.engine.begin() as connection:
+            sql = "UPDATE tasks SET cancel_requested = true, due = true WHERE id = :id"
+            await connection.execute(text(sql), {"id": task_id})
+        assert await _run(runtime, task_id) is TaskStatus.CANCELLED
+        assert await inbox.open_approvals(runtime.engine) == []
+        started = {name for name, (status, _) in (await _subtasks(runtime, task_id)).items() if status == "done"}
+        assert started == ({"coverage", "urgency"} if parked else set())
+
+
+async def test_a_task_past_its_deadline_expires_where_it_stands(settings: Settings, tmp_path: Path) -> None:
+    async with _open(settings, write_claims(tmp_path)) as runtime:
+        task_id = await _submit(runtime)
+        async with runtime.engine.begin() as connection:
+            sql = "UPDATE tasks SET deadline_at = now() - interval '1 second' WHERE id = :id"
+            await connection.execute(text(sql), {"id": task_id})
+        assert await _run(runtime, task_id) is TaskStatus.EXPIRED
+        assert {status for status, _ in (await _subtasks(runtime, task_id)).values()} == {"skipped"}
+        assert await _rows(runtime, "SELECT 1 FROM records WHERE task_id = :id", task_id) == []
