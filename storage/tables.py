@@ -35,8 +35,7 @@ metadata = MetaData(
 
 
 def _time(name: str, *, now: bool = False, null: bool = False) -> Column[Any]:
-    default = func.now() if now else None
-    return Column(name, DateTime(timezone=True), server_default=default, nullable=null)
+    return Column(name, DateTime(timezone=True), server_default=func.now() if now else None, nullable=null)
 
 
 def _task(*, primary: bool = False) -> Column[Any]:

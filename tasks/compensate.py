@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain.task import ENDED_SUBTASK, SubtaskStatus
+from storage.repositories.approvals import close_approvals
 from storage.repositories.tasks import load_subtasks, set_subtask
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
@@ -20,5 +21,6 @@ async def compensate(context: StageContext, cause: str) -> dict[str, Any]:
                     work.connection, context.task.id, row["subtask_id"], SubtaskStatus.SKIPPED, reason=cause
                 )
                 skipped.append(row["subtask_id"])
+        await close_approvals(work.connection, context.task.id)
         await work.event("compensate", "compensate.done", {"cause": cause, "skipped": skipped})
     return {"skipped": skipped}

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from catalog.load import Catalog
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from catalog.load import Catalog
     from deployments.state import StackState
     from domain.settings import Settings
 
@@ -74,7 +74,6 @@ def enter_stack(*, quiet: bool) -> "StackState":
 def catalog(given: "Settings") -> "Catalog":
     """The catalog that the settings name. Raises CatalogError."""
     from catalog.load import load_catalog
-
     from tasks.executors import EXECUTORS
 
     return load_catalog(given.catalog, EXECUTORS)

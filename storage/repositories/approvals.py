@@ -61,3 +61,9 @@ async def wake_overdue(connection: AsyncConnection) -> int:
         )
     )
     return len(result.all())
+
+
+async def close_approvals(connection: AsyncConnection, task_id: str) -> None:
+    """Expire what is still open: its task goes no further."""
+    statement = text("UPDATE approvals SET status = 'expired' WHERE task_id = :task AND status = 'open'")
+    await connection.execute(statement, {"task": task_id})
