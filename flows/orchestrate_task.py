@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import acreate_markdown_artifact
+from prefect.artifacts import MarkdownArtifact
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.states import Completed
 from sqlalchemy import select
 
@@ -82,14 +84,18 @@ async def _move_on(claimed: Claimed) -> State[Any]:
 
 async def _show_decisions(runtime: Runtime, task_id: str) -> None:
     statement = select(decisions.c.subtask_id, decisions.c.body).where(decisions.c.task_id == task_id)
+    # The flow run's own client: a new one would read the certificates anew.
+    run = FlowRunContext.get()
+    client = run.client if run is not None and isinstance(run.client, PrefectClient) else None
     async with runtime.engine.connect() as connection:
         rows = (await connection.execute(statement.order_by(decisions.c.subtask_id))).all()
     for row in rows:
-        await acreate_markdown_artifact(
+        artifact = MarkdownArtifact(
             key=f"decision-{task_id}-{row.subtask_id}".lower().replace("_", "-"),
             markdown=as_markdown(row.body["explanation"]),
             description=f"Why {row.subtask_id} was decided so",
         )
+        await artifact.acreate(client)
 
 
 async def run_claim(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
