@@ -8,11 +8,9 @@ from domain.errors import ExecutorRejected, LeaseLost
 from domain.guard import Effect, Hop, Subject
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
-from storage.repositories.actions import end_action, find_action, intend, mark_sending
+from storage.repositories.actions import Ready, end_action, find_action, load_ready, take_action
 from storage.repositories.approvals import consume_approval, latest_approval
-from storage.repositories.negotiation import load_decision
 from storage.repositories.tasks import set_subtask
-from storage.repositories.verdicts import latest_argument_verdict
 from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.bindings import chosen_option, is_bound
@@ -65,26 +63,25 @@ async def give_up(context: StageContext, subtask_id: str, error: str) -> dict[st
 async def _take(
     context: StageContext, work: UnitOfWork, spec: SubtaskSpec, executor: Executor
 ) -> ActionRequest | dict[str, Any]:
-    request = await _request(context, work, spec)
-    found = await find_action(work.connection, context.task.id, spec.id)
-    if found and found["status"] == ActionStatus.DONE:
+    ready = await load_ready(work.connection, context.task.id, spec.id)
+    if ready.status is ActionStatus.DONE:
         return {"ended": "done"}
-    if found and found["status"] == ActionStatus.SENDING and executor.kind not in REPEATABLE:
+    if ready.status is ActionStatus.SENDING and executor.kind not in REPEATABLE:
         await _fail(context, work, spec.id, executor.kind, "an earlier send was interrupted; its effect is not known")
         return {"ended": "failed"}
-    await intend(work.connection, request, executor.name)
-    if not await mark_sending(work.connection, request):
+    request = await _request(context, work, spec, ready)
+    if not await take_action(work.connection, request, executor.name):
         raise LeaseLost(f"task {context.task.id}: the action {spec.id} is held by a newer run")
     return request
 
 
-async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec) -> ActionRequest:
+async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, ready: Ready) -> ActionRequest:
     """What to do, as the guard allowed it. Raises ExecutorRejected where its verdict does not stand for now."""
-    decision = await load_decision(work.connection, context.task.id, spec.id)
-    verdict = await latest_argument_verdict(work.connection, context.task.id, spec.id)
+    decision, verdict = ready.decision, ready.verdict
     if verdict is None or verdict.effect is not Effect.ALLOW:
         raise ExecutorRejected(f"subtask {spec.id}: the guard has not allowed its action")
-    if verdict.policy_hash != context.gate.policy_hash:
+    # What was sent once is sent again under the same key: it may have happened already.
+    if ready.status is None and verdict.policy_hash != context.gate.policy_hash:
         raise ExecutorRejected(f"subtask {spec.id}: the policies have changed since the guard looked")
     approval = None
     if verdict.approval_id is not None:

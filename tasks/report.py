@@ -1,14 +1,14 @@
 """Report: the task's end state and its structured summary."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.task import SubtaskStatus, TaskStatus
 from domain.task_type import TaskType
-from storage.repositories.tasks import end_task, load_subtasks
+from storage.repositories.tasks import end_task
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
 
@@ -20,23 +20,29 @@ _DECISIONS = text(
     " WHERE task_id = d.task_id AND subtask_id = d.subtask_id) s ON true "
     "WHERE d.task_id = :id ORDER BY d.subtask_id"
 )
-_VERDICTS = text("SELECT key, effect, policy_ids FROM verdicts WHERE task_id = :id AND effect <> 'allow' ORDER BY key")
+_STANDS = text(
+    "SELECT (SELECT json_agg(json_build_object('subtask_id', subtask_id, 'status', status, 'action', action, "
+    " 'reason', reason) ORDER BY subtask_id) FROM subtasks WHERE task_id = :id) AS subtasks, "
+    "(SELECT json_agg(json_build_object('key', key, 'effect', effect, 'policy_ids', policy_ids) ORDER BY key) "
+    " FROM verdicts WHERE task_id = :id AND effect <> 'allow') AS verdicts"
+)
 
 
 async def report(context: StageContext, denied: str | None, halted: str | None) -> dict[str, Any]:
     """End the task. `denied`: refused at the door; `halted`: cancelled or expired. Returns {status}."""
     task = context.task
     async with context.work(halted_too=True) as work:
-        rows = await load_subtasks(work.connection, task.id)
+        stands = (await work.connection.execute(_STANDS, {"id": task.id})).one()
+        rows = stands.subtasks or []
         status, reason = end_state(context.task_type, rows, denied, halted)
         answer = next((row["action"] for row in rows if row["subtask_id"] == context.task_type.answer), None)
         summary = {
             "status": status.value,
             "reason": reason,
             "answer": answer,
-            "subtasks": [dict(row) for row in rows],
+            "subtasks": rows,
             "decisions": await _decisions(work.connection, task.id),
-            "verdicts": [dict(row) for row in (await work.connection.execute(_VERDICTS, {"id": task.id})).mappings()],
+            "verdicts": stands.verdicts or [],
         }
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
@@ -44,7 +50,7 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
 
 
 def end_state(
-    task_type: TaskType, rows: list[RowMapping], denied: str | None, halted: str | None
+    task_type: TaskType, rows: Sequence[Mapping[str, Any]], denied: str | None, halted: str | None
 ) -> tuple[TaskStatus, str | None]:
     """The end state and why: the door first, then a halt, then what required subtasks ended with."""
     if denied is not None:
