@@ -8,7 +8,6 @@ from prefect import flow
 
 from domain.errors import LeaseLost
 from domain.settings import Settings
-from flows.results import RESULTS
 from orchestration.stages import StageResult, Stages, hold_round
 from orchestration.standalone import hold_one_round
 from tasks.context import StageContext
@@ -30,7 +29,6 @@ ROUND: ContextVar[RoundCall | None] = ContextVar("parley_round", default=None)
     flow_run_name="{task_id}/{subtask_id}/round-{round}",
     validate_parameters=False,
     persist_result=False,
-    result_storage=RESULTS,
 )
 async def negotiation_round(task_id: str, subtask_id: str, round: int) -> dict[str, Any]:
     """Hold the round. Inside a task's run it uses that run; triggered by itself it takes the task's lease."""
