@@ -96,7 +96,7 @@ async def _ballot(
     context: StageContext, panelist: Panelist, seen: PersonaContext, options: Sequence[Option], snapshot: Snapshot
 ) -> Ballot:
     persona = panelist.persona
-    key = digest([context.task.id, snapshot.subtask_id, seen.round, persona.id, persona.version, snapshot.hash])
+    key = digest([context.task.id, snapshot.subtask_id, seen.round, panelist.fingerprint, snapshot.hash])
     try:
         proposal, cost = await panelist.propose(seen, options)
     except ReasonerError as error:
