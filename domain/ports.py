@@ -1,8 +1,8 @@
 """What rooms hand to one another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from domain.guard import Finding, Hop, Subject, Verdict
 from domain.memory import Memory, PersonaContext, Recall
@@ -60,6 +60,3 @@ class Recaller(Protocol):
     async def recall(self, task_type: str, text: str, episodic: int, semantic: int, as_of: datetime) -> Recall:
         """Never raises: an index that is away gives a degraded recall."""
         ...
-
-
-JsonObject = Mapping[str, Any]

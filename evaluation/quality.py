@@ -1,5 +1,6 @@
 """Whether the rows of a period can be trusted."""
 
+import logging
 import os
 from typing import Any
 
@@ -40,6 +41,8 @@ def check(sync_url: str, task_type: str, period: Period) -> Quality:
     if task_type != period.task_type:
         raise ValueError(f"the period is of {period.task_type}, not of {task_type}")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # Its temporary folders are nobody's news; warnings still pass.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     # Imported here because Great Expectations takes 7-10 s of CPU, which no other command should pay.
     from evaluation.expectations.suite import validate
 
