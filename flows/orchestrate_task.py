@@ -19,10 +19,11 @@ from flows.traced import TRACED
 from negotiation.explanation import as_markdown
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
+from orchestration.recovery import set_back
 from orchestration.run import Runtime, run_task
 from orchestration.standalone import owner_name
 from orchestration.wiring import open_runtime
-from storage.leases import Claim, claim_one, release
+from storage.leases import Claim, claim_one
 from storage.repositories.tasks import load_task
 from storage.tables import decisions
 
@@ -66,8 +67,8 @@ async def orchestrate_task(task_id: str) -> State[Any]:
         heartbeat.start()
         try:
             return await _move_on(Claimed(runtime=runtime, claim=claim, graphs=runtime.graphs()))
-        except Exception:
-            await release(runtime.engine, claim.lease)
+        except Exception as error:
+            await set_back(runtime.engine, claim.lease, error)
             raise
         finally:
             heartbeat.stop()
