@@ -1,7 +1,7 @@
 """What a negotiation ended with."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from domain.model import Frozen
 from domain.proposal import Option
@@ -42,11 +42,31 @@ class Result(Frozen):
     round: int
     reason: str
     threshold: float = 0.0
+    """Least margin that was asked for."""
+    score: float = 0.0
+    """In [0, 1]: what a certified threshold is compared with."""
+    measure: Literal["margin", "posterior"] = "margin"
+    """What `score` is."""
+    posterior: dict[str, float] | None = None
+    """Option -> probability of being right; None where the strategy states none."""
+    certified: float | None = None
+    """The certified threshold in force; None where there is none."""
+    calibration: int | None = None
+    """Version of the calibration that weights and threshold come from."""
     present: int = 0
     casting: int = 0
     eligible: int = 0
     rejected: tuple[str, ...] = ()
     """Votes not counted, each with its reason."""
+
+
+class Shadow(Frozen):
+    """What a calibration that is not active yet would have decided on the same votes."""
+
+    calibration: int
+    kind: ResultKind
+    option: str | None
+    score: float
 
 
 class Decision(Frozen):
@@ -61,4 +81,5 @@ class Decision(Frozen):
     snapshot_hash: str
     memory_degraded: bool = False
     """Whether memory could not be searched for the deciding round."""
+    shadow: Shadow | None = None
     explanation: dict[str, Any]

@@ -38,6 +38,8 @@ class Proposal(Frozen):
     confidence: float
     """In [0, 1]; anything else is rejected and recorded."""
     rationale: str
+    ranking: tuple[str, ...] = ()
+    """Options from best to worst, beginning with `option`; empty where it names its first choice only."""
     reasons: tuple[str, ...] = ()
     """Short statements that may be given to the person concerned."""
     evidence: tuple[Evidence, ...] = ()

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain.model import Frozen
 
@@ -30,6 +30,19 @@ class ContextContract(Frozen):
     """Payload fields that no persona is ever shown."""
 
 
+class CertifySpec(Frozen):
+    """When a strategy may decide without a person: only above a threshold that held on resolved cases."""
+
+    alpha: float = Field(default=0.05, gt=0.0, lt=1.0)
+    """Highest share of errors among the cases it decides."""
+    delta: float = Field(default=0.1, gt=0.0, lt=1.0)
+    """Highest probability that the share is exceeded nevertheless."""
+    stake_limit: float | None = Field(default=None, ge=0.0)
+    """In currency units; a case with more at stake goes to a person whatever its score."""
+    audit: float = Field(default=0.02, ge=0.0, le=1.0)
+    """Share of the decided cases that are drawn at random for a person to look at."""
+
+
 class StrategySpec(Frozen):
     """The negotiation strategy with its rules."""
 
@@ -37,15 +50,31 @@ class StrategySpec(Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Checked by the strategy's own parameter model at load."""
     rounds: int = Field(default=2, ge=1, le=10)
+    """At most, the blind one included."""
+    auto_rounds: bool = False
+    """`rounds: auto`: at most two, and the blind one alone where the resolved cases show that debate does not pay."""
     quorum: str = "2/3"
     """Least share of the eligible personas that must be present, as a fraction."""
     min_casting: int = Field(default=2, ge=1)
     escalate_below: float = Field(default=0.0, ge=0.0, le=1.0)
     """A decided result with a margin under this goes to a human."""
+    certify: CertifySpec | None = None
+    """Decide only above a certified threshold; `calibrated_pool` always does, with these defaults."""
+    blocking_minority: str | None = None
+    """Share of those present, as a fraction, whose opposition blocks the leader."""
     deadline: timedelta | None = None
     """For the negotiation of one subtask."""
     safe_default: str | None = None
     """Action taken on a stalemate instead of asking a human."""
+    stalemate: tuple[Literal["round", "safe_default", "human"], ...] = ("round", "safe_default", "human")
+    """What is tried on a stalemate, in this order. `safe_default` without one named is passed over."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_auto(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("rounds") == "auto":
+            return {**data, "rounds": 2, "auto_rounds": True}
+        return data
 
 
 class RetrySpec(Frozen):

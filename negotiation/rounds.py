@@ -6,7 +6,7 @@ from domain.decision import Result
 from domain.proposal import Option, Proposal
 from domain.task_type import StrategySpec
 from negotiation.options import Widening, declared_options, widen, widening
-from negotiation.settle import settle
+from negotiation.settle import Terms, settle
 from negotiation.steps import Step, next_step
 from negotiation.table import Table, table_for
 from negotiation.votes import cast_ballots
@@ -14,6 +14,7 @@ from negotiation.votes import cast_ballots
 __all__ = [
     "Step",
     "Table",
+    "Terms",
     "Widening",
     "declared_options",
     "next_step",
@@ -30,6 +31,7 @@ def resolve(
     eligible: Sequence[str],
     rounds: Sequence[Sequence[Proposal]],
     overdue: bool = False,
+    terms: Terms | None = None,
 ) -> Result:
     """Decide on the last round. `overdue`: a persona absent from it counts with its last valid vote.
 
@@ -38,4 +40,4 @@ def resolve(
     if not rounds:
         raise ValueError("a negotiation has at least one round")
     ballot = cast_ballots(options, eligible, rounds, overdue)[-1]
-    return settle(spec, [option.name for option in options], ballot)
+    return settle(spec, [option.name for option in options], ballot, terms)

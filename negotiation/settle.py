@@ -1,14 +1,29 @@
-"""A ballot and a strategy give a result."""
+"""A ballot, a strategy and what was learned give a result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
-from domain.decision import Result, ResultKind
-from domain.task_type import StrategySpec
+from domain.decision import Result, ResultKind, Weight
+from domain.task_type import CertifySpec, StrategySpec
 from negotiation.fractions import exact_fraction
+from negotiation.learned import Learned
 from negotiation.strategies import STRATEGIES
-from negotiation.strategy import TIE, Count
-from negotiation.votes import Ballot
+from negotiation.strategy import TIE, Count, Strategy
+from negotiation.votes import Ballot, Vote
+
+FALLBACK = "plurality"
+"""Counted where a strategy lacks what it learns from; a person decides then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a result depends on beside the strategy's configuration and the votes."""
+
+    learned: Learned | None = None
+    stake: float | None = None
+    """Amount at stake in currency units; None where the task type names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,35 +33,85 @@ class _Finding:
     reason: str
 
 
-def settle(spec: StrategySpec, options: Sequence[str], ballot: Ballot) -> Result:
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    strategy: Strategy
+    parameters: Any
+    count: Count
+    missing: str | None
+    """What the configured strategy lacks, where plurality was counted in its place."""
+
+
+def certification(spec: StrategySpec) -> CertifySpec | None:
+    """The error bound that a result has to keep; None where the strategy decides without one."""
+    return CertifySpec() if spec.certify is None and spec.name == "calibrated_pool" else spec.certify
+
+
+def settle(spec: StrategySpec, options: Sequence[str], ballot: Ballot, terms: Terms | None = None) -> Result:
     """The result of one ballot. Raises ValueError for a configuration that `check_strategy` refuses."""
-    if spec.name not in STRATEGIES:
-        raise ValueError(f"strategy.name: unknown strategy '{spec.name}'")
-    strategy = STRATEGIES[spec.name]
-    parameters = strategy.Parameters.model_validate(spec.parameters)
-    count = strategy.count(ballot.votes, options, parameters)
+    terms = terms or Terms()
+    counted = _count(spec, options, ballot, terms.learned)
+    count, strategy = counted.count, counted.strategy
     casting = sum(vote.option is not None for vote in ballot.votes)
-    finding = _short_of_quorum(spec, ballot, casting) or _judge(
-        spec, count, strategy.least_share(parameters), _vetoers(ballot, count)
-    )
-    option = finding.option
-    against = (item.persona for item in count.weights if item.option is not None and item.option != option)
+    finding = _short_of_quorum(spec, ballot, casting) or _judge(spec, counted, ballot, terms)
+    against = (vote.persona for vote in ballot.votes if vote.option not in (None, finding.option))
+    learned = terms.learned
     return Result(
         kind=finding.kind,
-        option=option,
+        option=finding.option,
         margin=count.margin,
         tally=count.tally,
-        weights=count.weights,
-        dissent=tuple(against) if option is not None else (),
-        rule=strategy.rule(parameters),
+        weights=_weights(counted, ballot.votes, learned),
+        dissent=tuple(against) if finding.option is not None else (),
+        rule=strategy.rule(counted.parameters),
         round=ballot.round,
         reason=finding.reason,
         threshold=spec.escalate_below,
+        score=count.score,
+        measure=strategy.measure,
+        posterior=count.posterior,
+        certified=_standing(spec, counted, learned).threshold if certification(spec) is not None else None,
+        calibration=learned.version if learned is not None else None,
         present=len(ballot.votes),
         casting=casting,
         eligible=len(ballot.eligible),
         rejected=ballot.rejected,
     )
+
+
+def _count(spec: StrategySpec, options: Sequence[str], ballot: Ballot, learned: Learned | None) -> _Counted:
+    if spec.name not in STRATEGIES:
+        raise ValueError(f"strategy.name: unknown strategy '{spec.name}'")
+    strategy = STRATEGIES[spec.name]
+    missing = lacking(strategy, learned)
+    if missing is not None:
+        strategy = STRATEGIES[FALLBACK]
+    parameters = strategy.Parameters.model_validate({} if missing is not None else spec.parameters)
+    count = strategy.count(ballot.votes, options, parameters, learned)
+    return _Counted(strategy, parameters, count, missing)
+
+
+def lacking(strategy: Strategy, learned: Learned | None) -> str | None:
+    """What the strategy needs and is not there; None when it can count."""
+    if strategy.needs != "nothing" and learned is None:
+        return "no calibration is active"
+    if strategy.needs == "pool" and learned is not None and learned.pool is None:
+        return f"calibration {learned.version} has no pool"
+    return None
+
+
+def _weights(counted: _Counted, votes: Sequence[Vote], learned: Learned | None) -> tuple[Weight, ...]:
+    return tuple(
+        Weight(persona=vote.persona, option=vote.option, weight=weight, source=_source(counted, vote, learned))
+        for vote, weight in zip(votes, counted.count.weights, strict=True)
+    )
+
+
+def _source(counted: _Counted, vote: Vote, learned: Learned | None) -> str:
+    if vote.option is None:
+        return f"abstains, round {vote.round}"
+    note = f"; {vote.note}" if vote.note else ""
+    return f"{counted.strategy.source(vote, counted.parameters, learned)}, round {vote.round}{note}"
 
 
 def _short_of_quorum(spec: StrategySpec, ballot: Ballot, casting: int) -> _Finding | None:
@@ -61,23 +126,90 @@ def _short_of_quorum(spec: StrategySpec, ballot: Ballot, casting: int) -> _Findi
     return None
 
 
-def _vetoers(ballot: Ballot, count: Count) -> str:
-    return ", ".join(veto.persona for veto in ballot.vetoes if veto.option == count.leader)
-
-
-def _judge(spec: StrategySpec, count: Count, least_share: float, vetoers: str) -> _Finding:
+def _judge(spec: StrategySpec, counted: _Counted, ballot: Ballot, terms: Terms) -> _Finding:
+    count = counted.count
     leader = count.leader
     if leader is None:
-        best = max(count.tally.values(), default=0.0)
-        level = sorted(option for option, score in count.tally.items() if best - score <= TIE)
-        return _Finding(ResultKind.STALEMATE, None, f"{' and '.join(level)} are level at {best:.4g}")
-    vetoed = f"; vetoed by {vetoers}" if vetoers else ""
-    if count.share < least_share - TIE:
-        reason = f"{leader} leads with a share of {count.share:.4g}; {least_share:.4g} is needed{vetoed}"
+        if not count.level:
+            return _Finding(ResultKind.STALEMATE, None, "no option leads")
+        best = max(count.tally[option] for option in count.level)
+        return _Finding(ResultKind.STALEMATE, None, f"{' and '.join(count.level)} are level at {best:.4g}")
+    blocked = _blocked(spec, leader, ballot)
+    short = _short(spec, counted, leader) or _uncertified(spec, counted, leader, terms)
+    if short is not None:
+        reason = f"{short}; {blocked}" if blocked else short
         return _Finding(ResultKind.BELOW_THRESHOLD, leader, reason)
-    if count.margin < spec.escalate_below - TIE:
-        reason = f"{leader} leads by a margin of {count.margin:.4g}; {spec.escalate_below:.4g} is needed{vetoed}"
-        return _Finding(ResultKind.BELOW_THRESHOLD, leader, reason)
+    if blocked:
+        return _Finding(ResultKind.BLOCKED, None, f"{leader} would have won but is {blocked}")
+    return _Finding(ResultKind.DECIDED, leader, _won(counted, leader))
+
+
+def _won(counted: _Counted, leader: str) -> str:
+    if counted.strategy.measure == "posterior":
+        return f"{leader} wins with a posterior of {counted.count.score:.4g}"
+    return f"{leader} wins by a margin of {counted.count.margin:.4g}"
+
+
+def _blocked(spec: StrategySpec, leader: str, ballot: Ballot) -> str:
+    vetoers = ", ".join(veto.persona for veto in ballot.vetoes if veto.option == leader)
     if vetoers:
-        return _Finding(ResultKind.BLOCKED, None, f"{leader} would have won but is vetoed by {vetoers}")
-    return _Finding(ResultKind.DECIDED, leader, f"{leader} wins by a margin of {count.margin:.4g}")
+        return f"vetoed by {vetoers}"
+    if spec.blocking_minority is None:
+        return ""
+    against = [vote.persona for vote in ballot.votes if vote.option not in (None, leader)]
+    needed = ceil(exact_fraction(spec.blocking_minority) * len(ballot.votes))
+    if len(against) < needed:
+        return ""
+    return f"blocked by a minority of {len(against)} of {len(ballot.votes)} present ({needed} block)"
+
+
+def _short(spec: StrategySpec, counted: _Counted, leader: str) -> str | None:
+    """Why the leader's lead is too small; None when it is not."""
+    count, least_share = counted.count, counted.strategy.least_share(counted.parameters)
+    if count.share < least_share - TIE:
+        return f"{leader} leads with a share of {count.share:.4g}; {least_share:.4g} is needed"
+    if count.margin < spec.escalate_below - TIE:
+        return f"{leader} leads by a margin of {count.margin:.4g}; {spec.escalate_below:.4g} is needed"
+    return None
+
+
+def _uncertified(spec: StrategySpec, counted: _Counted, leader: str, terms: Terms) -> str | None:
+    """Why the strategy may not decide this case without a person; None when it may."""
+    if counted.missing is not None:
+        return f"{counted.missing}: {FALLBACK} was counted, {leader} leads, a person decides"
+    asked = certification(spec)
+    if asked is None:
+        return None
+    standing, score = _standing(spec, counted, terms.learned), counted.count.score
+    if standing.threshold is None:
+        return f"{leader} leads, and a person decides: {standing.reason}"
+    if score < standing.threshold:
+        measure = counted.strategy.measure
+        return f"{leader} leads with a {measure} of {score:.4g}; the certified threshold is {standing.threshold:.4g}"
+    if asked.stake_limit is not None and (terms.stake is None or terms.stake > asked.stake_limit):
+        at_stake = "an unknown amount" if terms.stake is None else f"{terms.stake:g}"
+        return f"{leader} leads, and a person decides: {at_stake} is at stake; the limit is {asked.stake_limit:g}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    threshold: float | None
+    reason: str
+
+
+def _standing(spec: StrategySpec, counted: _Counted, learned: Learned | None) -> _Standing:
+    """The certified threshold that holds for this strategy and error bound, or why there is none."""
+    asked = certification(spec)
+    if learned is None:
+        return _Standing(None, "no calibration is active")
+    if learned.withdrawn is not None:
+        return _Standing(None, learned.withdrawn)
+    rule = counted.strategy.rule(counted.parameters)
+    found = learned.certificates.get(rule)
+    if found is None or counted.missing is not None:
+        return _Standing(None, f"calibration {learned.version} certifies nothing for {rule}")
+    if asked is not None and (found.alpha > asked.alpha or found.delta > asked.delta):
+        bound = f"alpha {found.alpha:g} and delta {found.delta:g}"
+        return _Standing(None, f"calibration {learned.version} certifies {bound} only")
+    return _Standing(found.threshold, found.reason)

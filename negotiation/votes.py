@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.proposal import Option, Proposal
 
@@ -22,6 +22,8 @@ class Vote:
     """The round whose vote this is."""
     note: str = ""
     """Why it is not the vote last given; empty when it is."""
+    ranking: tuple[str, ...] = ()
+    """Options from best to worst, beginning with `option`; empty where only the first choice is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,18 @@ class _Floor:
             return f"confidence {str(proposal.confidence)[:SHOWN]} is not in [0, 1]"
         if proposal.option is not None and not self._open(number, proposal.option):
             return f"unknown option '{proposal.option[:SHOWN]}'"
-        return None
+        return self._ranking_problem(number, proposal)
+
+    def _ranking_problem(self, number: int, proposal: Proposal) -> str | None:
+        ranking = proposal.ranking
+        if not ranking:
+            return None
+        if ranking[0] != proposal.option:
+            return "its ranking does not begin with its vote"
+        if len(set(ranking)) < len(ranking):
+            return "its ranking names an option twice"
+        unknown = next((option for option in ranking if not self._open(number, option)), None)
+        return None if unknown is None else f"its ranking names the unknown option '{unknown[:SHOWN]}'"
 
     def _open(self, number: int, option: str) -> bool:
         return self.opened.get(option, number + 1) <= number
@@ -143,17 +156,17 @@ class _Floor:
         return Veto(proposal.persona, proposal.veto), []
 
     def _count(self, number: int, proposal: Proposal) -> Vote:
-        vote = Vote(proposal.persona, proposal.option, float(proposal.confidence), number)
+        vote = Vote(proposal.persona, proposal.option, float(proposal.confidence), number, "", proposal.ranking)
         before = self.standing.get(vote.persona)
         if before is not None:
-            if (before.option, before.confidence) == (vote.option, vote.confidence):
+            if _said(before) == _said(vote):
                 return before
             # Nobody is made to vote: an abstention needs no grounds, and leaves the standing vote to come back to.
             if vote.option is None:
                 return vote
             if not self._has_grounds(number, proposal, before):
                 note = f"the revision of round {number} cites no new evidence and names no error"
-                return Vote(before.persona, before.option, before.confidence, before.round, note)
+                return replace(before, note=note)
         self.standing[vote.persona] = vote
         return vote
 
@@ -179,4 +192,8 @@ def _opened(options: Sequence[Option], rounds: Sequence[Sequence[Proposal]]) -> 
 
 
 def _carried(vote: Vote, veto: Veto | None) -> tuple[Vote, Veto | None]:
-    return Vote(vote.persona, vote.option, vote.confidence, vote.round, "its last valid vote before the deadline"), veto
+    return replace(vote, note="its last valid vote before the deadline"), veto
+
+
+def _said(vote: Vote) -> tuple[str | None, float, tuple[str, ...]]:
+    return vote.option, vote.confidence, vote.ranking

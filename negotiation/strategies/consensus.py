@@ -1,14 +1,12 @@
 """Consensus(tau): one vote each; the leader needs a share of at least tau of the votes cast."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from domain.model import Frozen
 from negotiation.fractions import exact_fraction
-from negotiation.strategy import Count, count_linear
-from negotiation.votes import Vote
+from negotiation.strategy import OneVoteEach
 
 
 class ConsensusParameters(Frozen):
@@ -23,14 +21,10 @@ class ConsensusParameters(Frozen):
         return float(exact_fraction(value)) if isinstance(value, str) else value
 
 
-class Consensus:
+class Consensus(OneVoteEach):
     """s_x = number of votes for x; decided when s_x / |casting| >= tau."""
 
     Parameters = ConsensusParameters
-
-    def count(self, votes: Sequence[Vote], options: Sequence[str], parameters: ConsensusParameters) -> Count:
-        """Score every option by its votes."""
-        return count_linear(votes, options, lambda vote: 1.0, "one vote each")
 
     def least_share(self, parameters: ConsensusParameters) -> float:
         """Tau."""
