@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test check bench lock format
+.PHONY: demo test check bench bench-negotiation lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -21,8 +21,11 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.bench
 	$(BIN)/python -m bench.lanes
+
+bench-negotiation: $(VENV)/.bench
+	$(BIN)/python -m bench.negotiation
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
@@ -30,7 +33,9 @@ format: $(VENV)/.installed
 
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra openai --extra local-llm \
-		--group dev --group bench pyproject.toml -o requirements.lock --quiet
+		--group dev pyproject.toml -o requirements.lock --quiet
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --group bench \
+		-c requirements.lock pyproject.toml -o requirements-bench.lock --quiet
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "Making the environment in $(VENV) (a minute or two the first time) ..."
@@ -38,4 +43,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The peers that benchmarks compare with; heavy, and of no use to anything else.
+$(VENV)/.bench: $(VENV)/.installed requirements-bench.lock
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements-bench.lock
 	@touch $@
