@@ -1,15 +1,20 @@
 """What follows a round: another one, an end, or a person."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from domain.decision import Result, ResultKind
 from domain.model import Frozen
 from domain.proposal import Option, Proposal
 from domain.task_type import StrategySpec
+from negotiation.settle import Terms
 from negotiation.votes import Ballot, cast_ballots
 
 _OPEN_TO_ROUNDS = frozenset({ResultKind.STALEMATE, ResultKind.BELOW_THRESHOLD})
+
+
+_OSCILLATES = "stalemate: the votes are those of an earlier round again"
 
 
 class Step(Frozen):
@@ -17,6 +22,28 @@ class Step(Frozen):
 
     go: Literal["again", "decided", "escalate"]
     reason: str
+    option: str | None = None
+    """What is taken, where it is decided: the result's option or the safe default."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """What the step depends on."""
+
+    spec: StrategySpec
+    options: Sequence[Option]
+    widened: bool
+    rounds: Sequence[Sequence[Proposal]]
+    result: Result
+    overdue: bool
+    limit: int
+
+
+def round_limit(spec: StrategySpec, terms: Terms | None = None) -> int:
+    """Rounds at most, the blind one included: `rounds: auto` does not debate where debate was seen not to pay."""
+    learned = terms.learned if terms is not None else None
+    stays_blind = spec.auto_rounds and learned is not None and learned.debate_pays is False
+    return 1 if stays_blind else spec.rounds
 
 
 def next_step(
@@ -26,17 +53,32 @@ def next_step(
     rounds: Sequence[Sequence[Proposal]],
     result: Result,
     overdue: bool,
+    terms: Terms | None = None,
 ) -> Step:
-    """The step after `result`. `widened`: the last round's counter-proposals added an option.
-
-    `spec.rounds` counts every round, the blind round 0 included.
-    """
+    """The step after `result`. `widened`: the last round's counter-proposals added an option."""
     if result.kind is ResultKind.DECIDED and not widened:
-        return Step(go="decided", reason=result.reason)
-    stop = _stop(spec, options, widened, rounds, result, overdue)
-    if stop is not None:
-        return Step(go="escalate", reason=f"{_state(result, widened)}; {stop}{_default(spec, result)}")
-    return Step(go="again", reason=f"{_state(result, widened)}; round {len(rounds)} follows")
+        return Step(go="decided", reason=result.reason, option=result.option)
+    floor = _Floor(spec, options, widened, rounds, result, overdue, round_limit(spec, terms))
+    stop = _stop(floor)
+    state = _state(result, widened)
+    again = Step(go="again", reason=f"{state}; round {len(rounds)} follows")
+    if result.kind is not ResultKind.STALEMATE and stop != _OSCILLATES:
+        return again if stop is None else Step(go="escalate", reason=f"{state}; {stop}")
+    return _on_stalemate(spec, state, stop, again)
+
+
+def _on_stalemate(spec: StrategySpec, state: str, stop: str | None, again: Step) -> Step:
+    """The first way out of a stalemate, in the task type's order, that is open; a person at last."""
+    passed = [] if stop is None else [stop]
+    for way in spec.stalemate:
+        if way == "round" and stop is None:
+            return again
+        if way == "safe_default" and spec.safe_default is not None:
+            reason = "; ".join([state, *passed, f"the safe default {spec.safe_default} is taken"])
+            return Step(go="decided", reason=reason, option=spec.safe_default)
+        if way == "human":
+            break
+    return Step(go="escalate", reason="; ".join([state, *(passed or ["a person decides"])]))
 
 
 def _state(result: Result, widened: bool) -> str:
@@ -44,47 +86,33 @@ def _state(result: Result, widened: bool) -> str:
     return f"{text}; a counter-proposal joined that the panel has not voted on" if widened else text
 
 
-def _default(spec: StrategySpec, result: Result) -> str:
-    if spec.safe_default is None or result.kind is not ResultKind.STALEMATE:
-        return ""
-    return f"; the safe default is {spec.safe_default}"
-
-
-def _stop(
-    spec: StrategySpec,
-    options: Sequence[Option],
-    widened: bool,
-    rounds: Sequence[Sequence[Proposal]],
-    result: Result,
-    overdue: bool,
-) -> str | None:
+def _stop(floor: _Floor) -> str | None:
     """Why no further round is held; None when one is."""
+    result = floor.result
     if result.kind is ResultKind.NO_QUORUM:
         return "a round does not bring a quorum"
-    if overdue:
+    if floor.overdue:
         return "the deadline has passed"
-    if len(rounds) >= spec.rounds:
-        return f"the round limit of {spec.rounds} is reached"
-    if widened:
+    if len(floor.rounds) >= floor.limit:
+        if floor.limit < floor.spec.rounds:
+            return "debate was seen not to pay on the resolved cases"
+        return f"the round limit of {floor.limit} is reached"
+    if floor.widened:
         return None
     if result.kind not in _OPEN_TO_ROUNDS:
         return "a veto stands until a person lifts it"
     if result.present <= 1 and result.eligible <= 1:
         return "a panel of one has nobody to hear"
-    return _repeated(options, rounds)
+    return _repeated(floor.options, floor.rounds)
 
 
 def _repeated(options: Sequence[Option], rounds: Sequence[Sequence[Proposal]]) -> str | None:
     panel = {proposal.persona for given in rounds for proposal in given}
     vectors = [_vector(ballot) for ballot in cast_ballots(options, panel, rounds)]
-    last = len(vectors) - 1
-    for number in range(last - 1, -1, -1):
-        if vectors[number] == vectors[last]:
-            if number == last - 1:
-                return "no vote that counts has changed since the round before"
-            return f"stalemate: the votes are those of round {number} again"
-    return None
+    if vectors[-1] in vectors[-2:-1]:
+        return "no vote that counts has changed since the round before"
+    return _OSCILLATES if vectors[-1] in vectors[:-1] else None
 
 
-def _vector(ballot: Ballot) -> tuple[tuple[str, str | None, float], ...]:
-    return tuple((vote.persona, vote.option, vote.confidence) for vote in ballot.votes)
+def _vector(ballot: Ballot) -> tuple[tuple[str, str | None, float, tuple[str, ...]], ...]:
+    return tuple((vote.persona, vote.option, vote.confidence, vote.ranking) for vote in ballot.votes)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from domain.decision import Decision, Result, ResultKind
-from domain.model import Frozen
+from domain.decision import Decision
 from domain.proposal import Option, Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from negotiation.explanation import explain, stated_reasons
-from negotiation.rounds import Step, declared_options, next_step, resolve, widen
+from negotiation.rounds import declared_options, next_step, resolve, widen
 from storage.repositories.negotiation import (
     Seen,
     StoredProposal,
@@ -77,21 +76,20 @@ async def _conclude(
     if step.go == "again":
         return {"go": "again", "cause": None}
     seen = await _seen(context, work, spec.id, round, ballots)
-    choice = _choose(spec, options, result, step)
+    chosen = next((option for option in options if option.name == step.option), None)
     decision = Decision(
         task_id=context.task.id,
         subtask_id=spec.id,
         result=result,
-        option=choice.option,
+        option=chosen,
         reasons=stated_reasons(result, rounds[-1]),
         rounds=len(rounds),
         snapshot_hash=seen.hash,
         memory_degraded=seen.degraded is not None,
-        explanation=explain(spec.strategy, options, spec.panel, rounds, result, choice.reason, overdue=overdue),
+        explanation=explain(spec.strategy, options, spec.panel, rounds, result, step.reason, overdue=overdue),
     )
     await work.add(decisions, decision_row(decision))
-    decided = choice.option is not None
-    return {"go": "decided" if decided else "escalated", "cause": None if decided else result.kind.value}
+    return {"go": "decided" if chosen else "escalated", "cause": None if chosen else result.kind.value}
 
 
 async def _seen(
@@ -102,23 +100,6 @@ async def _seen(
         return Seen(hash=ballots.snapshot.hash, degraded=ballots.degraded)
     await work.flush()
     return await load_seen(work.connection, context.task.id, subtask_id, round)
-
-
-class Choice(Frozen):
-    """What the subtask goes on with: an option, or None for a person; and why."""
-
-    option: Option | None
-    reason: str
-
-
-def _choose(spec: SubtaskSpec, options: Sequence[Option], result: Result, step: Step) -> Choice:
-    by_name = {option.name: option for option in options}
-    if step.go == "decided" and result.option is not None:
-        return Choice(option=by_name[result.option], reason=step.reason)
-    if result.kind is ResultKind.STALEMATE and spec.strategy.safe_default:
-        reason = f"{step.reason}; the task type's safe default is taken"
-        return Choice(option=by_name[spec.strategy.safe_default], reason=reason)
-    return Choice(option=None, reason=step.reason)
 
 
 async def _is_late(context: StageContext, work: UnitOfWork, spec: SubtaskSpec) -> bool:

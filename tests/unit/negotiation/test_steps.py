@@ -3,7 +3,8 @@
 import pytest
 
 from domain.task_type import StrategySpec
-from negotiation.rounds import next_step, resolve
+from negotiation.learned import Learned
+from negotiation.rounds import Terms, next_step, resolve
 
 PANEL = ["ann", "bob"]
 
@@ -67,7 +68,7 @@ def test_votes_seen_before_are_a_stalemate(vote, options, tie):
     back = [vote("ann", "approve", round=2, cites=cites["ann"]), vote("bob", "decline", round=2, cites=cites["bob"])]
     assert step(spec_of(rounds=5), options, [tie, swapped]).go == "again"
     end = step(spec_of(rounds=5), options, [tie, swapped, back])
-    assert (end.go, "stalemate: the votes are those of round 0 again" in end.reason) == ("escalate", True)
+    assert (end.go, "stalemate: the votes are those of an earlier round again" in end.reason) == ("escalate", True)
 
 
 def test_the_deadline_ends_it(options, tie):
@@ -86,7 +87,7 @@ def test_a_veto_asks_a_person_unless_a_counter_proposal_is_there(vote, options):
 
 
 def test_a_safe_default_is_named_on_a_stalemate_only(vote, options, tie):
-    assert "safe default is decline" in step(spec_of(rounds=1, safe_default="decline"), options, [tie]).reason
+    assert "the safe default decline is taken" in step(spec_of(rounds=1, safe_default="decline"), options, [tie]).reason
     quorum = step(spec_of(rounds=1, safe_default="decline"), options, [[vote("ann", "approve")]])
     assert "safe default" not in quorum.reason
 
@@ -97,3 +98,50 @@ def test_a_panel_of_one_has_nobody_to_hear(vote, options):
     assert end.go == "decided"
     pool = StrategySpec(name="confidence_weighted", min_casting=1, rounds=3)
     assert step(pool, options, [[vote("ann", "approve", 0.0)]], panel=["ann"]).go == "escalate"
+
+
+@pytest.mark.parametrize(
+    ("order", "limit", "go", "option"),
+    [
+        (("round", "safe_default", "human"), 2, "again", None),
+        (("round", "safe_default", "human"), 1, "decided", "decline"),
+        (("safe_default", "round"), 2, "decided", "decline"),
+        (("round", "human", "safe_default"), 1, "escalate", None),
+        (("human",), 2, "escalate", None),
+        ((), 2, "escalate", None),
+    ],
+)
+def test_the_ways_out_of_a_stalemate_are_tried_in_their_order(options, tie, order, limit, go, option):
+    taken = step(spec_of(rounds=limit, safe_default="decline", stalemate=order), options, [tie])
+    assert (taken.go, taken.option) == (go, option)
+
+
+def test_without_a_safe_default_its_place_in_the_order_is_passed_over(options, tie):
+    assert step(spec_of(stalemate=("safe_default", "round")), options, [tie]).go == "again"
+
+
+def test_an_oscillation_is_a_stalemate_and_takes_the_safe_default(vote, options):
+    def given(round, one, other):
+        cited = {"round": round, "named_error": "misread"}
+        return [vote("ann", one, **cited), vote("bob", other, **cited), vote("cyd", "approve", **cited)]
+
+    rounds = [given(0, "approve", "decline"), given(1, "decline", "approve"), given(2, "approve", "decline")]
+    spec = spec_of(rounds=5, escalate_below=0.9, safe_default="decline")
+    taken = step(spec, options, rounds, panel=["ann", "bob", "cyd"])
+    assert (taken.go, taken.option) == ("decided", "decline")
+
+
+@pytest.mark.parametrize(("pays", "go"), [(True, "again"), (None, "again"), (False, "escalate")])
+def test_automatic_rounds_do_not_debate_where_it_does_not_pay(options, tie, pays, go):
+    spec = StrategySpec.model_validate({"name": "plurality", "rounds": "auto"})
+    terms = Terms(Learned(version=1, rates={}, mean_rate=0.6, debate_pays=pays))
+    result = resolve(spec, options, PANEL, [tie], terms=terms)
+    taken = next_step(spec, options, False, [tie], result, False, terms)
+    assert taken.go == go
+    assert ("debate was seen not to pay" in taken.reason) == (pays is False)
+
+
+def test_a_fixed_number_of_rounds_is_held_whatever_debate_was_worth(options, tie):
+    terms = Terms(Learned(version=1, rates={}, mean_rate=0.6, debate_pays=False))
+    spec = spec_of(rounds=2)
+    assert next_step(spec, options, False, [tie], resolve(spec, options, PANEL, [tie]), False, terms).go == "again"
