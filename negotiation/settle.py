@@ -79,6 +79,11 @@ def settle(spec: StrategySpec, options: Sequence[str], ballot: Ballot, terms: Te
     )
 
 
+def count_ballot(spec: StrategySpec, options: Sequence[str], ballot: Ballot, terms: Terms | None = None) -> Count:
+    """The count alone: who leads, before quorum, vetoes and thresholds are looked at."""
+    return _count(spec, options, ballot, terms.learned if terms is not None else None).count
+
+
 def _count(spec: StrategySpec, options: Sequence[str], ballot: Ballot, learned: Learned | None) -> _Counted:
     if spec.name not in STRATEGIES:
         raise ValueError(f"strategy.name: unknown strategy '{spec.name}'")
