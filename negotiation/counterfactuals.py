@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from domain.decision import Result
 from domain.task_type import StrategySpec
-from negotiation.settle import settle
+from negotiation.settle import Terms, settle
 from negotiation.votes import Ballot
 
 
@@ -19,19 +19,25 @@ class Turn:
     result: Result
 
 
-def pivotal(spec: StrategySpec, options: Sequence[str], ballot: Ballot, result: Result) -> tuple[Turn, ...]:
+def pivotal(
+    spec: StrategySpec, options: Sequence[str], ballot: Ballot, result: Result, terms: Terms | None
+) -> tuple[Turn, ...]:
     """The personas without whom the result is another, each removed from the panel in turn."""
-    turns = (Turn(vote.persona, None, settle(spec, options, _without(ballot, vote.persona))) for vote in ballot.votes)
+    turns = (
+        Turn(vote.persona, None, settle(spec, options, _without(ballot, vote.persona), terms)) for vote in ballot.votes
+    )
     return tuple(turn for turn in turns if _differs(turn.result, result))
 
 
-def switches(spec: StrategySpec, options: Sequence[str], ballot: Ballot, result: Result) -> tuple[Turn, ...]:
+def switches(
+    spec: StrategySpec, options: Sequence[str], ballot: Ballot, result: Result, terms: Terms | None
+) -> tuple[Turn, ...]:
     """The single changed votes, at the same confidence, that give another result.
 
     Those for the leader move to the runner-up, all others to the leader; on a tie, to each option that is level.
     """
     turns = (
-        Turn(persona, option, settle(spec, options, _with(ballot, persona, option)))
+        Turn(persona, option, settle(spec, options, _with(ballot, persona, option), terms))
         for persona, option in _moves(ballot, result)
     )
     return tuple(turn for turn in turns if _differs(turn.result, result))

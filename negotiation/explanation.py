@@ -10,14 +10,15 @@ from typing import Any
 from domain.decision import Result, ResultKind
 from domain.proposal import Option, Proposal
 from domain.task_type import StrategySpec
+from negotiation.background import Background
 from negotiation.counterfactuals import Turn, pivotal, ranked, switches
 from negotiation.markdown import as_markdown
 from negotiation.reasons import stated_reasons
-from negotiation.settle import settle
+from negotiation.settle import Terms, settle
 from negotiation.strategies import STRATEGIES
 from negotiation.votes import Ballot, Veto, Vote, cast_ballots, well_formed
 
-__all__ = ["as_markdown", "explain", "recompute", "stated_reasons"]
+__all__ = ["Background", "as_markdown", "explain", "recompute", "stated_reasons"]
 
 
 def explain(
@@ -28,14 +29,16 @@ def explain(
     result: Result,
     step_reason: str,
     overdue: bool = False,
+    terms: Terms | None = None,
+    background: Mapping[str, Background] | None = None,
 ) -> dict[str, Any]:
-    """The explanation as plain JSON. `overdue` as it was given to `resolve`."""
+    """The explanation as plain JSON. `overdue` and `terms` as they were given to `resolve`; `background` by persona."""
     names = [option.name for option in options]
     ballots = cast_ballots(options, eligible, rounds, overdue)
     ballot = ballots[-1]
     said = _last_said(rounds)
-    away = pivotal(spec, names, ballot, result)
-    moved = switches(spec, names, ballot, result)
+    away = pivotal(spec, names, ballot, result, terms)
+    moved = switches(spec, names, ballot, result, terms)
     requirements = _requirements(spec, result)
     return {
         "version": 1,
@@ -50,7 +53,9 @@ def explain(
         "pivotal": [_turn(turn) for turn in away],
         "strongest_dissent": _strongest_dissent(result, said),
         "would_have_changed": _changes(result, away, moved, requirements),
-        "rounds": [_round(given, settle(spec, names, cast), cast) for given, cast in zip(rounds, ballots, strict=True)],
+        "rounds": [
+            _round(given, settle(spec, names, cast, terms), cast) for given, cast in zip(rounds, ballots, strict=True)
+        ],
     }
 
 
