@@ -12,7 +12,7 @@ from evaluation import queries
 from evaluation.period import Period
 from evaluation.rates import Pairing, Rate, pairing, rate
 
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 """Raise it when a definition changes: stored values of different versions are never compared."""
 
 _WORST_CASES = 10
@@ -75,6 +75,8 @@ class PilotMetrics(Frozen):
     latency_p95_s: float | None
     rounds: dict[int, int]
     """Rounds -> decisions, over all subtasks."""
+    debate: dict[int, Pairing]
+    """Round -> wins: put right by it; losses: put wrong; n: the cases with a known outcome that held it."""
     verdicts: dict[str, dict[str, int]]
     """Policy id -> effect -> count."""
     statuses: dict[str, int]
@@ -149,6 +151,7 @@ def compute(connection: Connection, task_type: TaskType, period: Period) -> Pilo
         latency_p50_s=_number(latency[0]),
         latency_p95_s=_number(latency[1]),
         rounds=reader.pairs(queries.ROUNDS),
+        debate={row[0]: pairing(row[2], row[3], row[1]) for row in reader.rows(queries.DEBATE)},
         verdicts=_verdicts(reader),
         statuses=reader.pairs(queries.STATUSES),
         tokens=int(reader.rows(queries.TOKENS)[0][0]),

@@ -96,6 +96,23 @@ SELECT coalesce(d.strategy, '(not negotiated)') AS strategy, count(*) AS total,
 FROM scope s LEFT JOIN decisions d ON d.task_id = s.id AND d.subtask_id = :answer
 GROUP BY 1 ORDER BY 1"""
 
+# The explanation says who led each round, whether or not the lead decided; on a tie nobody did, and nobody was right.
+DEBATE = f"""
+WITH {SCOPE},
+led AS (
+  SELECT s.id, s.right_action, (r.body->>'round')::int AS round, coalesce(o.body->>'action', '') = s.right_action AS hit
+  FROM scope s JOIN decisions d ON d.task_id = s.id AND d.subtask_id = :answer
+  CROSS JOIN LATERAL jsonb_array_elements(d.body->'explanation'->'rounds') AS r(body)
+  LEFT JOIN LATERAL jsonb_array_elements(d.body->'explanation'->'options') AS o(body)
+    ON o.body->>'name' = r.body->>'leader'
+  WHERE s.right_action IS NOT NULL
+)
+SELECT after.round, count(*) AS cases,
+  count(*) FILTER (WHERE after.hit AND NOT before.hit) AS wrong_to_right,
+  count(*) FILTER (WHERE before.hit AND NOT after.hit) AS right_to_wrong
+FROM led after JOIN led before ON before.id = after.id AND before.round = after.round - 1
+GROUP BY after.round ORDER BY after.round"""
+
 WORST = f"""
 WITH {SCOPE}
 SELECT s.id, s.answer, s.right_action, d.margin, d.rounds

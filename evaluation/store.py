@@ -110,6 +110,8 @@ def _rows(segment: str, metrics: PilotMetrics) -> Iterator[Stored]:
             for effect, count in effects.items()
         ),
     )
+    for number, pair in metrics.debate.items():
+        plain += ((f"debate:{number}", pair.wins - pair.losses, pair.n),)
     for name, value, n in plain:
         yield Stored(segment=segment, metric=name, value=value, low=None, high=None, n=n)
     for part in metrics.segments:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from evaluation.metrics import PilotMetrics
+from evaluation.rates import Pairing
 from evaluation.words import NONE, interval, number, percent, seconds
 
 _ROWS: tuple[tuple[str, Callable[[PilotMetrics], str]], ...] = (
@@ -30,6 +31,20 @@ def as_rows(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple
     return figures(metrics, reference) + _verdicts(metrics, reference)
 
 
+def _debate(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple[str, str, str]]:
+    before = reference.debate if reference else {}
+    return [
+        (f"  wrong to right less right to wrong, round {number}", _gain(pair), _gain(before.get(number)))
+        for number, pair in sorted(metrics.debate.items())
+    ]
+
+
+def _gain(pair: Pairing | None) -> str:
+    if pair is None:
+        return NONE
+    return f"{pair.wins - pair.losses:+d} ({pair.wins} less {pair.losses} of {pair.n}, p = {pair.p:.2g})"
+
+
 def figures(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple[str, str, str]]:
     """(metric, value with interval, value of the reference period)."""
     rows = [(name, write(metrics), NONE if reference is None else write(reference)) for name, write in _ROWS]
@@ -38,6 +53,8 @@ def figures(metrics: PilotMetrics, reference: PilotMetrics | None) -> list[tuple
     rows[at:at] = [
         (f"  baseline {name}", interval(rate), _baseline(reference, name)) for name, rate in metrics.baselines.items()
     ]
+    at = next(index for index, row in enumerate(rows) if row[0] == "Rounds") + 1
+    rows[at:at] = _debate(metrics, reference)
     return rows
 
 

@@ -163,6 +163,27 @@ def test_success_is_counted_over_all_and_over_the_decided(clean: Engine) -> None
     assert by_strategy["(not negotiated)"].total == 1
 
 
+def test_debate_is_worth_what_it_put_right_less_what_it_put_wrong(clean: Engine) -> None:
+    led = {
+        "put right": [None, "approve"],
+        "put right by a counter-proposal": ["decline", "approve up to 100"],
+        "put wrong": ["approve", "decline", "decline"],
+        "put right late": ["decline", "decline", "approve"],
+        "stayed": ["approve", "approve"],
+        "not debated": ["decline"],
+    }
+    with clean.begin() as connection:
+        for name, leaders in led.items():
+            add_task(connection, name, outcome="approve")
+            options = [{"name": one, "action": one} for one in ("approve", "decline")]
+            options.append({"name": "approve up to 100", "action": "approve"})
+            rounds = [{"round": number, "leader": leader} for number, leader in enumerate(leaders)]
+            body = {"explanation": {"options": options, "rounds": rounds}}
+            connection.execute(update(tables.decisions).values(body=body).where(tables.decisions.c.task_id == name))
+    found = measure(clean).debate
+    assert {round: (pair.wins, pair.losses, pair.n) for round, pair in found.items()} == {1: (2, 1, 5), 2: (1, 0, 2)}
+
+
 def test_baselines_stand_on_the_same_rows(clean: Engine) -> None:
     votes = {"risk": ("decline", 0.8), "advocate": ("approve", 0.6)}
     with clean.begin() as connection:

@@ -25,6 +25,7 @@ def metrics() -> PilotMetrics:
         latency_p50_s=0.5,
         latency_p95_s=190.0,
         rounds={1: 75, 2: 25},
+        debate={1: pairing(7, 3, 25)},
         verdicts={"<script>alert(1)</script>": {"deny": 3}},
         statuses={"done": 98, "parked": 2},
         baselines={

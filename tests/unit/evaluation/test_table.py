@@ -11,6 +11,7 @@ def test_rows_hold_value_with_interval_and_the_previous(metrics: PilotMetrics) -
     assert rows["Waiting for a person now"][0] == "2, the oldest for 2.0 h"
     assert rows["Latency p95"][0] == "3.2 min (n = 98)"
     assert rows["Rounds"][0] == "1: 75.0 %, 2: 25.0 %"
+    assert rows["  wrong to right less right to wrong, round 1"][0] == "+4 (7 less 3 of 25, p = 0.34)"
     assert rows["Tokens per success"][0] == "100"
 
 
