@@ -1,0 +1,250 @@
+"""Calibrations: which version stands for a subtask's panel, and what became of the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calibration import Calibration, CalibrationStatus
+from domain.errors import InputError, NotFound
+from storage.repositories.resolved import ResolvedRow, resolved_cases
+from storage.tables import calibrations
+
+__all__ = [
+    "InForce",
+    "ResolvedRow",
+    "Standing",
+    "activate",
+    "active",
+    "active_and_shadow",
+    "alarm",
+    "find",
+    "listing",
+    "next_version",
+    "resolved_cases",
+    "shadow",
+    "standing_of",
+    "store",
+    "withdraw",
+]
+
+KEPT_BODIES = 256
+_STANDS = frozenset({CalibrationStatus.ACTIVE, CalibrationStatus.ALARMED})
+
+_VERSIONS = (
+    "SELECT version, status, created_at, activated_at, ended_at, note FROM calibrations "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id ORDER BY version"
+)
+_ALL = text(_VERSIONS)
+_ALL_LOCKED = text(f"{_VERSIONS} FOR UPDATE")
+_BODIES = text(
+    "SELECT version, body FROM calibrations "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = ANY(:versions)"
+)
+_RETIRE = text(
+    "UPDATE calibrations SET status = 'retired', ended_at = clock_timestamp(), note = COALESCE(:note, note) "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND status = ANY(:statuses) RETURNING version"
+)
+_ACTIVATE = text(
+    "UPDATE calibrations SET status = 'active', activated_at = clock_timestamp(), ended_at = NULL, note = :note "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = :version"
+)
+_ALARM = text(
+    "UPDATE calibrations SET status = 'alarmed', ended_at = clock_timestamp(), note = :note "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = :version AND status = 'active' "
+    "RETURNING version"
+)
+_Key = tuple[str, str, int, datetime]
+_bodies: dict[_Key, Calibration] = {}
+"""A calibration never changes once it is stored; its moment of storing tells databases apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A calibration and where it stands."""
+
+    calibration: Calibration
+    status: CalibrationStatus
+    created_at: datetime
+    activated_at: datetime | None
+    ended_at: datetime | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a subtask's panel decides by, and what is computed beside it."""
+
+    standing: Standing | None
+    """Active, or alarmed since; None before the first activation and after a withdrawal."""
+    shadow: Standing | None
+
+
+async def next_version(connection: AsyncConnection, task_type: str, subtask_id: str) -> int:
+    """One more than the highest version."""
+    found = await _versions(connection, task_type, subtask_id)
+    return found[-1].version + 1 if found else 1
+
+
+async def store(connection: AsyncConnection, calibration: Calibration) -> None:
+    """Keep it as the shadow; an earlier shadow retires. Raises InputError where its version is there already."""
+    task_type, subtask_id, version = calibration.task_type, calibration.subtask_id, calibration.version
+    found = await _versions(connection, task_type, subtask_id, locked=True)
+    if any(row.version >= version for row in found):
+        newest = found[-1].version
+        raise InputError(
+            f"{task_type}/{subtask_id}: calibration {newest} is there already: store this one as {newest + 1}"
+        )
+    await _retire(connection, task_type, subtask_id, f"calibration {version} took its place", CalibrationStatus.SHADOW)
+    row = {
+        "task_type": task_type,
+        "subtask_id": subtask_id,
+        "version": version,
+        "status": CalibrationStatus.SHADOW.value,
+        "strategy": calibration.strategy,
+        "panel": calibration.panel,
+        "body": calibration.model_dump(mode="json"),
+    }
+    await connection.execute(insert(calibrations).values(row))
+
+
+async def activate(
+    connection: AsyncConnection, task_type: str, subtask_id: str, version: int, note: str | None = None
+) -> None:
+    """Decide by this version from now on; the active one retires. Whether the panel still fits is the caller's check.
+
+    Raises NotFound for an unknown version, InputError for an alarmed one.
+    """
+    found = await _versions(connection, task_type, subtask_id, locked=True)
+    wanted = _pick(found, task_type, subtask_id, version)
+    if wanted.status == CalibrationStatus.ACTIVE:
+        return
+    if wanted.status == CalibrationStatus.ALARMED:
+        raise InputError(
+            f"{task_type}/{subtask_id}: calibration {version} has alarmed ({wanted.note}): "
+            "calibrate the panel on newer cases and activate that version"
+        )
+    await _retire(connection, task_type, subtask_id, f"calibration {version} took its place", CalibrationStatus.ACTIVE)
+    values = {"task_type": task_type, "subtask_id": subtask_id, "version": version, "note": note}
+    await connection.execute(_ACTIVATE, values)
+
+
+async def withdraw(connection: AsyncConnection, task_type: str, subtask_id: str, note: str) -> int:
+    """Retire what stands, active or alarmed: the panel is back at its cold start. Returns the version.
+
+    Raises NotFound where nothing stands.
+    """
+    found = standing_of(await _versions(connection, task_type, subtask_id, locked=True))
+    if found is None:
+        raise NotFound(f"{task_type}/{subtask_id} has no calibration in force: there is nothing to withdraw")
+    await _retire(connection, task_type, subtask_id, note, CalibrationStatus.ACTIVE, CalibrationStatus.ALARMED)
+    return int(found.version)
+
+
+async def alarm(connection: AsyncConnection, task_type: str, subtask_id: str, version: int, note: str) -> bool:
+    """Mark the active version as alarmed; False where it is not the active one any more."""
+    values = {"task_type": task_type, "subtask_id": subtask_id, "version": version, "note": note}
+    return (await connection.execute(_ALARM, values)).first() is not None
+
+
+async def active_and_shadow(connection: AsyncConnection, task_type: str, subtask_id: str) -> InForce:
+    """What stands and the shadow: one query without bodies, and one more for bodies this process has not read yet."""
+    found = await _versions(connection, task_type, subtask_id)
+    if not found:
+        return InForce(None, None)
+    chosen = (standing_of(found), next((row for row in found if row.status == CalibrationStatus.SHADOW), None))
+    bodies = await _load(connection, task_type, subtask_id, [row for row in chosen if row is not None])
+    standing, shadow = (None if row is None else _standing(row, bodies[row.version]) for row in chosen)
+    return InForce(standing, shadow)
+
+
+async def active(connection: AsyncConnection, task_type: str, subtask_id: str) -> Standing | None:
+    """What stands: the active calibration, or the alarmed one that was it."""
+    return (await active_and_shadow(connection, task_type, subtask_id)).standing
+
+
+async def shadow(connection: AsyncConnection, task_type: str, subtask_id: str) -> Standing | None:
+    """The calibration that is computed beside every decision."""
+    return (await active_and_shadow(connection, task_type, subtask_id)).shadow
+
+
+async def find(connection: AsyncConnection, task_type: str, subtask_id: str, version: int) -> Standing:
+    """The calibration of that version. Raises NotFound."""
+    row = _pick(await _versions(connection, task_type, subtask_id), task_type, subtask_id, version)
+    return _standing(row, (await _load(connection, task_type, subtask_id, [row]))[version])
+
+
+async def listing(
+    connection: AsyncConnection, task_type: str | None = None, subtask_id: str | None = None
+) -> list[Standing]:
+    """Every calibration, by task type and subtask, the newest first."""
+    query = select(calibrations).order_by(
+        calibrations.c.task_type, calibrations.c.subtask_id, calibrations.c.version.desc()
+    )
+    if task_type is not None:
+        query = query.where(calibrations.c.task_type == task_type)
+    if subtask_id is not None:
+        query = query.where(calibrations.c.subtask_id == subtask_id)
+    rows = (await connection.execute(query)).all()
+    return [_standing(row, Calibration.model_validate(row.body)) for row in rows]
+
+
+def standing_of(found: Sequence[Row[Any]]) -> Row[Any] | None:
+    """The version that was activated last, unless it has been withdrawn since."""
+    activated = [row for row in found if row.activated_at is not None]
+    if not activated:
+        return None
+    last = max(activated, key=lambda row: (row.activated_at, row.version))
+    return last if last.status in _STANDS else None
+
+
+async def _versions(
+    connection: AsyncConnection, task_type: str, subtask_id: str, *, locked: bool = False
+) -> Sequence[Row[Any]]:
+    values = {"task_type": task_type, "subtask_id": subtask_id}
+    return (await connection.execute(_ALL_LOCKED if locked else _ALL, values)).all()
+
+
+async def _retire(
+    connection: AsyncConnection, task_type: str, subtask_id: str, note: str, *statuses: CalibrationStatus
+) -> None:
+    values = {"task_type": task_type, "subtask_id": subtask_id, "note": note, "statuses": list(statuses)}
+    await connection.execute(_RETIRE, values)
+
+
+def _pick(found: Sequence[Row[Any]], task_type: str, subtask_id: str, version: int) -> Row[Any]:
+    for row in found:
+        if row.version == version:
+            return row
+    known = ", ".join(f"{row.version} ({row.status})" for row in found)
+    hint = f"it has {known}" if known else "it has none: calibrate its panel first"
+    raise NotFound(f"{task_type}/{subtask_id} has no calibration {version}: {hint}")
+
+
+async def _load(
+    connection: AsyncConnection, task_type: str, subtask_id: str, wanted: Sequence[Row[Any]]
+) -> Mapping[int, Calibration]:
+    if len(_bodies) > KEPT_BODIES:
+        _bodies.clear()
+    keys: dict[int, _Key] = {row.version: (task_type, subtask_id, row.version, row.created_at) for row in wanted}
+    missing = [version for version, key in keys.items() if key not in _bodies]
+    if missing:
+        values = {"task_type": task_type, "subtask_id": subtask_id, "versions": missing}
+        for row in await connection.execute(_BODIES, values):
+            _bodies[keys[row.version]] = Calibration.model_validate(row.body)
+    return {version: _bodies[key] for version, key in keys.items()}
+
+
+def _standing(row: Row[Any], calibration: Calibration) -> Standing:
+    return Standing(
+        calibration=calibration,
+        status=CalibrationStatus(row.status),
+        created_at=row.created_at,
+        activated_at=row.activated_at,
+        ended_at=row.ended_at,
+        note=row.note,
+    )
