@@ -14,7 +14,7 @@ from domain.task_type import TaskType
 
 _CHUNK = 500
 _RESOLVED = text(
-    "SELECT t.id, t.type_version, t.created_at, d.at AS decided_at, o.recorded_at, o.right_action, p.said "
+    "SELECT t.id, t.case_key, t.type_version, t.created_at, d.at AS decided_at, o.recorded_at, o.right_action, p.said "
     "FROM tasks t JOIN outcomes o ON o.task_id = t.id "
     "JOIN decisions d ON d.task_id = t.id AND d.subtask_id = :subtask_id "
     "CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(round, body) ORDER BY round, persona) AS said "
@@ -30,6 +30,8 @@ class ResolvedRow(Frozen):
     """One resolved task's negotiation of its answer."""
 
     task_id: str
+    case_key: str | None
+    """The case's own id in its file; the same case may have been decided more than once."""
     type_version: int
     right_action: str
     created_at: datetime
@@ -69,6 +71,7 @@ async def stream_resolved(
             rounds[number].append(Proposal.model_validate(body))
         yield ResolvedRow(
             task_id=row.id,
+            case_key=row.case_key,
             type_version=row.type_version,
             right_action=row.right_action,
             created_at=row.created_at,
