@@ -130,7 +130,8 @@ def _check_plan(file: Path, task_type: TaskType, personas: Collection[str], exec
 def _check_strategies(file: Path, task_type: TaskType) -> None:
     for index, spec in enumerate(task_type.plan.subtasks):
         try:
-            check_strategy(spec.strategy, [action.name for action in spec.actions])
+            actions = [action.name for action in spec.actions]
+            check_strategy(spec.strategy, actions, spec.panel, stake_known=task_type.stake_field is not None)
         except ValueError as error:
             path, _, expected = str(error).partition(": ")
             raise CatalogError(str(file), f"plan.subtasks[{index}].{path}", expected) from error

@@ -1,7 +1,7 @@
 """What a strategy is, and the counting that several share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import exp, fsum
 from typing import Any, Literal, Protocol
 
@@ -31,11 +31,13 @@ class Count:
     """On a tie the options that share the lead, ordered by name."""
     posterior: dict[str, float] | None = None
     """Option -> probability of being right, where the strategy states one."""
+    lacks: str | None = None
+    """What the leader has and what its strategy asks for, where that is more; None where it has enough."""
 
     @property
     def score(self) -> float:
         """What a certified threshold is compared with: the leader's posterior, else the margin."""
-        if self.leader is None:
+        if self.leader is None or self.lacks is not None:
             return 0.0
         return self.margin if self.posterior is None else self.posterior[self.leader]
 
@@ -63,7 +65,10 @@ class Strategy(Protocol):
         ...
 
     def least_share(self, parameters: Any) -> float:
-        """The share of the total score that the leader needs; 0 where the rule has none."""
+        """The share of the total score that the leader needs; 0 where the rule has none.
+
+        A rule that is stricter, or exact, says so in its counts' `lacks`.
+        """
         ...
 
     def source(self, vote: Vote, parameters: Any, learned: Learned | None) -> str:
@@ -111,6 +116,15 @@ def count_linear(votes: Sequence[Vote], options: Sequence[str], weights: Sequenc
     )
 
 
+def require(count: Count, votes: Sequence[Vote], met: Callable[[int, int], bool], needed: str) -> Count:
+    """The count of one vote each, lacking where `met(leader's votes, votes cast)` does not hold: no float decides."""
+    if count.leader is None:
+        return count
+    casting = sum(vote.option is not None for vote in votes)
+    own = round(count.tally[count.leader])
+    return count if met(own, casting) else replace(count, lacks=f"{own} of {casting} votes; {needed}")
+
+
 def count_log_odds(votes: Sequence[Vote], options: Sequence[str], weights: Sequence[float]) -> Count:
     """Scores are log-odds: the posterior is their softmax over all options. Only an option with a vote can lead."""
     weights = tuple(0.0 if vote.option is None else weight for vote, weight in zip(votes, weights, strict=True))
@@ -130,6 +144,14 @@ def count_log_odds(votes: Sequence[Vote], options: Sequence[str], weights: Seque
         level=level if tied else (),
         posterior=posterior,
     )
+
+
+def order_of(vote: Vote) -> tuple[str, ...]:
+    """The options that a vote ranks, best first: its option alone where no ranking begins with it."""
+    option = vote.option
+    if option is None:
+        return ()
+    return vote.ranking if vote.ranking and vote.ranking[0] == option else (option,)
 
 
 def add_up(votes: Sequence[Vote], options: Sequence[str], weights: Sequence[float]) -> dict[str, float]:

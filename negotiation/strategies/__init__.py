@@ -1,16 +1,28 @@
 """The table of strategies, one per file."""
 
+from negotiation.strategies.borda import Borda
 from negotiation.strategies.calibrated_pool import CalibratedPool
 from negotiation.strategies.confidence_weighted import ConfidenceWeighted
 from negotiation.strategies.consensus import Consensus
+from negotiation.strategies.lead_decides import LeadDecides
 from negotiation.strategies.log_odds import LogOdds
+from negotiation.strategies.majority import Majority
 from negotiation.strategies.plurality import Plurality
+from negotiation.strategies.schulze import Schulze
+from negotiation.strategies.supermajority import Supermajority
+from negotiation.strategies.unanimity import Unanimity
 from negotiation.strategy import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
     "plurality": Plurality(),
+    "majority": Majority(),
+    "supermajority": Supermajority(),
+    "unanimity": Unanimity(),
     "consensus": Consensus(),
     "confidence_weighted": ConfidenceWeighted(),
     "log_odds": LogOdds(),
     "calibrated_pool": CalibratedPool(),
+    "borda": Borda(),
+    "schulze": Schulze(),
+    "lead_decides": LeadDecides(),
 }

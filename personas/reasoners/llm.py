@@ -77,6 +77,7 @@ class LlmReasoner:
             option=None if answer.option == ABSTAIN else answer.option,
             confidence=answer.confidence,
             rationale=answer.rationale,
+            ranking=tuple(answer.ranking),
             reasons=tuple(answer.reasons),
             evidence=tuple(shown[name] for name in dict.fromkeys(answer.evidence)),
             cites=tuple(dict.fromkeys(answer.cites)),

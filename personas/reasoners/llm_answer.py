@@ -25,16 +25,28 @@ class Answer(Frozen):
     reasons: list[Sentence] = Field(max_length=4)
     evidence: list[Id] = Field(max_length=20)
     cites: list[Id] = Field(max_length=20)
+    ranking: list[Id] = Field(default=[])
+    """Options from best to worst, beginning with `option`; empty where it has no order to give."""
 
 
 def schema(options: Sequence[Option], ids: Sequence[str], shared: Sequence[str]) -> dict[str, Any]:
-    """The JSON Schema of an answer to this context: only its options and ids can be named."""
+    """The JSON Schema of an answer to this context: only its options and ids can be named.
+
+    Every property is required, since some endpoints know no other schema; `ranking` may be left empty.
+    """
     described = Answer.model_json_schema()
     properties = described["properties"]
-    properties["option"] = {"type": "string", "enum": [*(option.name for option in options), ABSTAIN]}
+    names = [option.name for option in options]
+    properties["option"] = {"type": "string", "enum": [*names, ABSTAIN]}
     properties["evidence"] = _chosen(ids)
     properties["cites"] = _chosen(shared)
-    return described | {"title": "vote", "description": "One vote with its grounds.", "additionalProperties": False}
+    properties["ranking"] = _chosen(names, len(names))
+    return described | {
+        "title": "vote",
+        "description": "One vote with its grounds.",
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def read(text: object, options: Sequence[Option], evidence: Sequence[str], shared: Sequence[str]) -> Answer:
@@ -54,11 +66,24 @@ def read(text: object, options: Sequence[Option], evidence: Sequence[str], share
         raise ReasonerError("the model's answer holds a NUL character")
     if answer.option != ABSTAIN and answer.option not in {option.name for option in options}:
         raise ReasonerError("the model chose an option that is not on the table")
+    _check_ranking(answer, options)
     if not set(answer.evidence) <= set(evidence):
         raise ReasonerError("the model named evidence that it was not shown")
     if not set(answer.cites) <= set(shared):
         raise ReasonerError("the model cited evidence that nobody shared")
     return answer
+
+
+def _check_ranking(answer: Answer, options: Sequence[Option]) -> None:
+    ranking = answer.ranking
+    if not ranking:
+        return
+    if ranking[0] != answer.option or answer.option == ABSTAIN:
+        raise ReasonerError("the model's ranking does not begin with its option")
+    if not set(ranking) <= {option.name for option in options}:
+        raise ReasonerError("the model ranked an option that is not on the table")
+    if len(set(ranking)) < len(ranking):
+        raise ReasonerError("the model ranked an option twice")
 
 
 def on_show(context: PersonaContext) -> dict[str, Evidence]:
@@ -78,7 +103,7 @@ def _plain(value: Any) -> str | float | int | bool | None:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def _chosen(ids: Sequence[str]) -> dict[str, Any]:
+def _chosen(ids: Sequence[str], most: int = 20) -> dict[str, Any]:
     if not ids:
         return {"type": "array", "items": {"type": "string"}, "maxItems": 0}
-    return {"type": "array", "items": {"type": "string", "enum": list(ids)}, "maxItems": 20}
+    return {"type": "array", "items": {"type": "string", "enum": list(ids)}, "maxItems": most}

@@ -86,6 +86,14 @@ async def test_the_users_key_is_not_sent_to_an_endpoint_of_ones_own(monkeypatch:
     assert "key-of" not in proposal.model_dump_json() + telemetry.model_dump_json()
 
 
+async def test_a_ranking_reaches_the_proposal() -> None:
+    with fake_openai(content=json.dumps(GOOD | {"ranking": ["decline", "approve"]})) as fake:
+        ranked, _ = await panelist(fake.base_url).propose(CONTEXT, OPTIONS)
+    with fake_openai(content=json.dumps(GOOD)) as fake:
+        unranked, _ = await panelist(fake.base_url).propose(CONTEXT, OPTIONS)
+    assert (ranked.ranking, unranked.ranking) == (("decline", "approve"), ())
+
+
 async def test_abstain_is_no_option() -> None:
     with fake_openai(content=json.dumps(GOOD | {"option": "abstain"})) as fake:
         proposal, _ = await panelist(fake.base_url).propose(CONTEXT, OPTIONS)
@@ -103,6 +111,9 @@ HOSTILE = {
     "unknown action": json.dumps(GOOD | {"option": "transfer_funds"}),
     "evidence not shown": json.dumps(GOOD | {"evidence": ["field:Age"]}),
     "cites what nobody shared": json.dumps(GOOD | {"cites": ["field:Income"]}),
+    "ranks another first": json.dumps(GOOD | {"ranking": ["approve", "decline"]}),
+    "ranks what is not there": json.dumps(GOOD | {"ranking": ["decline", "transfer_funds"]}),
+    "ranks one twice": json.dumps(GOOD | {"ranking": ["decline", "decline"]}),
     "a field too many": json.dumps(GOOD | {"approved": True}),
     "oversize rationale": json.dumps(GOOD | {"rationale": "x" * 5000}),
     "oversize answer": json.dumps(GOOD | {"rationale": "x" * 500_000}),

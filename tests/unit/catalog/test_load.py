@@ -67,6 +67,14 @@ def test_a_broken_task_type(pilot, change, path, expected):
         ({"strategy": {"name": "plurality", "quorum": "much"}}, "plan.subtasks[0].strategy.quorum"),
         ({"strategy": {"name": "plurality", "rounds": 0}}, "plan.subtasks[0].strategy.rounds"),
         ({"strategy": {"name": "consensus", "parameters": {"tau": 7}}}, "plan.subtasks[0].strategy.parameters.tau"),
+        (
+            {"strategy": {"name": "lead_decides", "parameters": {"lead": "eve"}}},
+            "plan.subtasks[0].strategy.parameters.lead",
+        ),
+        (
+            {"strategy": {"name": "plurality", "certify": {"stake_limit": 9}}},
+            "plan.subtasks[0].strategy.certify.stake_limit",
+        ),
         ({"when": "nonsense"}, "plan.subtasks[0].when"),
     ],
 )

@@ -37,6 +37,8 @@ def test_the_schema_asks_for_every_property_and_no_other() -> None:
     assert set(shape["required"]) == set(shape["properties"])
     assert shape["additionalProperties"] is False
     assert shape["properties"]["cites"]["maxItems"] == 0
+    assert shape["properties"]["ranking"]["items"]["enum"] == ["approve"]
+    assert shape["properties"]["ranking"]["maxItems"] == 1
 
 
 def test_a_fitting_answer_is_read() -> None:
@@ -47,3 +49,32 @@ def test_a_fitting_answer_is_read() -> None:
 def test_what_does_not_fit_is_refused(text: object) -> None:
     with pytest.raises(ReasonerError):
         read(text, OPTIONS, [], [])
+
+
+THREE = tuple(Option(name=name, action=name) for name in ("approve", "decline", "refer"))
+
+
+@pytest.mark.parametrize("ranking", [[], ["approve"], ["approve", "refer"], ["approve", "refer", "decline"]])
+def test_a_ranking_of_the_options_is_read(ranking: list[str]) -> None:
+    assert read(json.dumps(VOTE | {"ranking": ranking}), THREE, [], []).ranking == ranking
+
+
+def test_an_answer_without_a_ranking_has_none() -> None:
+    assert read(json.dumps(VOTE), THREE, [], []).ranking == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"ranking": ["decline", "approve"]}, "does not begin with its option"),
+        ({"option": "abstain", "ranking": ["abstain"]}, "does not begin with its option"),
+        ({"option": "abstain", "ranking": ["approve"]}, "does not begin with its option"),
+        ({"ranking": ["approve", "burn"]}, "ranked an option that is not on the table"),
+        ({"ranking": ["approve", "refer", "refer"]}, "ranked an option twice"),
+        ({"ranking": "approve"}, "does not fit: ranking"),
+        ({"ranking": ["approve", 3]}, "does not fit: ranking.1"),
+    ],
+)
+def test_an_unusable_ranking_is_refused(change: dict[str, object], problem: str) -> None:
+    with pytest.raises(ReasonerError, match=problem):
+        read(json.dumps(VOTE | change), THREE, [], [])
