@@ -47,7 +47,7 @@ def test_pivotal_personas_and_dissent(options, split):
     ]
     dissent = explanation["strongest_dissent"]
     assert (dissent["persona"], dissent["rationale"], dissent["evidence"][0]["value"]) == ("cyd", "debt", 9)
-    assert "ann voting decline: decided for decline" in explanation["would_have_changed"]
+    assert "ann voting decline or refer or abstaining: decided for decline" in explanation["would_have_changed"]
 
 
 def test_unanimity_has_neither(options, vote):
@@ -62,7 +62,7 @@ def test_the_distance_to_every_threshold(options, split):
     margin, share = explanation["requirements"]
     assert margin["distance"] == pytest.approx(1 / 3 - 0.1)
     assert (share["threshold"], share["distance"]) == (0.75, pytest.approx(2 / 3 - 0.75))
-    assert "a share higher by 0.08333" in explanation["would_have_changed"]
+    assert "a share of at least 0.75 instead of 0.6667: decided for approve" in explanation["would_have_changed"]
 
 
 def test_every_round_is_told(options, split, vote):
@@ -123,6 +123,7 @@ def test_its_parts_are_fixed_and_vetoes_bring_their_evidence(options, vote):
     _, explanation = told(StrategySpec(name="plurality"), options, [blocked])
     assert explanation["vetoes"][0]["evidence"][0]["value"] == "shown"
     assert set(explanation) == {
-        "version", "strategy", "options", "eligible", "result", "step", "votes", "vetoes", "requirements", "pivotal",
-        "strongest_dissent", "would_have_changed", "rounds",
+        "version", "strategy", "options", "eligible", "terms", "result", "step", "counted_instead", "votes", "vetoes",
+        "requirements", "certificate", "pivotal", "switches", "confidences", "vetoes_lifted", "blocking",
+        "strongest_dissent", "conflict", "would_have_changed", "rounds",
     }  # fmt: skip
