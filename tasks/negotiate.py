@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from domain.decision import Decision
+from domain.decision import Decision, Shadow
 from domain.proposal import Option, Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
@@ -14,6 +14,7 @@ from storage.repositories.negotiation import (
     StoredProposal,
     counted,
     decision_row,
+    find_decision,
     is_overdue,
     load_rounds,
     load_seen,
@@ -21,8 +22,10 @@ from storage.repositories.negotiation import (
 from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
 from storage.unit_of_work import UnitOfWork
+from tasks.audit import draw
 from tasks.ballots import RoundBallots, cast_round, store_round
 from tasks.context import StageContext
+from tasks.learning import Learning, learning
 from tasks.policy import StagePolicy
 
 POLICY = StagePolicy("negotiate", timeout_seconds=600, cached=True)
@@ -40,6 +43,9 @@ async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
         if ballots is not None:
             stored = [*stored, await store_round(work, ballots)]
+        elif (stands := await find_decision(work.connection, context.task.id, subtask_id)) is not None:
+            # A run was cut off right behind it: what is in force may have changed since, the decision has not.
+            return _went(stands)
         return await _conclude(context, work, spec, stored[: round + 1], ballots)
 
 
@@ -67,8 +73,9 @@ async def _conclude(
     options = _options(spec, rounds[:-1])
     widened = len(_options(spec, rounds)) > len(options)
     overdue = work.overdue or await _is_late(context, work, spec)
-    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=overdue)
-    step = next_step(spec.strategy, options, widened, rounds, result, overdue)
+    learned = await learning(context, work.connection, spec)
+    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=overdue, terms=learned.terms)
+    step = next_step(spec.strategy, options, widened, rounds, result, overdue, learned.terms)
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
     data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
     key = f"negotiate:{spec.id}:{round}"
@@ -86,10 +93,28 @@ async def _conclude(
         rounds=len(rounds),
         snapshot_hash=seen.hash,
         memory_degraded=seen.degraded is not None,
-        explanation=explain(spec.strategy, options, spec.panel, rounds, result, step.reason, overdue=overdue),
+        shadow=_shadow(spec, rounds, learned),
+        explanation=explain(
+            spec.strategy, options, spec.panel, rounds, result, step.reason, overdue=overdue, terms=learned.terms
+        ),
     )
     await work.add(decisions, decision_row(decision))
-    return {"go": "decided" if chosen else "escalated", "cause": None if chosen else result.kind.value}
+    await draw(context, work, spec, decision)
+    return _went(decision)
+
+
+def _went(decision: Decision) -> dict[str, Any]:
+    if decision.option is not None:
+        return {"go": "decided", "cause": None}
+    return {"go": "escalated", "cause": decision.result.kind.value}
+
+
+def _shadow(spec: SubtaskSpec, rounds: Sequence[Sequence[Proposal]], learned: Learning) -> Shadow | None:
+    """What the shadow calibration makes of the blind vote, the one that calibrations are made from."""
+    if learned.shadow is None:
+        return None
+    result = resolve(spec.strategy, declared_options(spec), spec.panel, rounds[:1], terms=learned.shadow_terms)
+    return Shadow(calibration=learned.shadow.version, kind=result.kind, option=result.option, score=result.score)
 
 
 async def _seen(

@@ -12,6 +12,7 @@ from control_plane.services.listing import unknown_task
 from domain.errors import CaseFileError, InputError
 from domain.task_type import TaskType
 from storage.repositories import outcomes
+from tasks.audit import review
 
 _CHUNK = 2_000
 
@@ -73,6 +74,7 @@ async def record_one(
             raise InputError(f"task {task_id} is of type {name}, which the catalog does not have: set PARLEY_CATALOG")
         row = _row(task_id, label, right_action(types[name], label), principal)
         await outcomes.record(connection, [row])
+        await review(connection, types[name], [task_id])
     return dict(row)
 
 
@@ -91,7 +93,8 @@ async def record_cases(
         chunk = {case.key: case for case in cases[start : start + _CHUNK]}
         async with engine.begin() as connection:
             found = await outcomes.tasks_by_case(connection, list(types), list(chunk), batch_ids)
-            rows = []
+            rows: list[dict[str, str]] = []
+            recorded: dict[str, list[str]] = {}
             for task in found:
                 case = chunk[task["case_key"]]
                 try:
@@ -100,7 +103,10 @@ async def record_cases(
                     bad.append(Problem(case.line, str(problem)))
                 else:
                     rows.append(_row(task["id"], case.label, action, principal))
+                    recorded.setdefault(task["task_type"], []).append(task["id"])
             await outcomes.record(connection, rows)
+            for name, task_ids in sorted(recorded.items()):
+                await review(connection, types[name], task_ids)
         count += len(rows)
         matched = {task["case_key"] for task in found}
         unmatched += [key for key in chunk if key not in matched]

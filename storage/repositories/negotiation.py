@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decision import Decision
@@ -42,8 +42,17 @@ def counted(rounds: Sequence[Sequence[StoredProposal]]) -> list[list[Proposal]]:
 
 async def load_decision(connection: AsyncConnection, task_id: str, subtask_id: str) -> Decision:
     """The subtask's decision."""
-    statement = select(decisions.c.body).where(decisions.c.task_id == task_id, decisions.c.subtask_id == subtask_id)
-    return Decision.model_validate((await connection.execute(statement)).scalar_one())
+    return Decision.model_validate((await connection.execute(_decision(task_id, subtask_id))).scalar_one())
+
+
+async def find_decision(connection: AsyncConnection, task_id: str, subtask_id: str) -> Decision | None:
+    """The subtask's decision, if there is one."""
+    body = await connection.scalar(_decision(task_id, subtask_id))
+    return None if body is None else Decision.model_validate(body)
+
+
+def _decision(task_id: str, subtask_id: str) -> Select[tuple[Any]]:
+    return select(decisions.c.body).where(decisions.c.task_id == task_id, decisions.c.subtask_id == subtask_id)
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:
