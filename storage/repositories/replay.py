@@ -32,7 +32,7 @@ class RecordedDecision:
 
     task_id: str
     case_key: str | None
-    created_at: datetime
+    decided_at: datetime
     option: str | None
     """None where a person was asked."""
     action: str | None
@@ -76,6 +76,7 @@ def _page(wanted: DecisionFilter, stake_field: str | None, after: tuple[datetime
             tasks.c.id,
             tasks.c.case_key,
             tasks.c.created_at,
+            decisions.c.at.label("decided_at"),
             decisions.c.option,
             decisions.c.action,
             decisions.c.rounds,
@@ -129,7 +130,7 @@ def _decision(row: Any, rounds: list[list[Proposal]]) -> RecordedDecision:
     return RecordedDecision(
         task_id=row.id,
         case_key=row.case_key,
-        created_at=row.created_at,
+        decided_at=row.decided_at,
         option=row.option,
         action=row.action,
         result=row.result,

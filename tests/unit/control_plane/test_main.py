@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from control_plane.cli import demo, evaluation, inbox, inspection, outcomes, stack, submission
+from control_plane.cli import compare, demo, evaluation, inbox, inspection, outcomes, stack, submission
 from control_plane.cli.main import main
 from deployments import local
 from domain.errors import InputError, LeaseLost, NotFound, ParleyError, StackError
 
-GROUPS = (demo, stack, submission, inspection, inbox, outcomes, evaluation)
+GROUPS = (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare)
 NAMES = [command.__name__ for group in GROUPS for command in group.COMMANDS]
 HEAVY = (
     "prefect",
@@ -41,7 +41,7 @@ def test_help_starts_without_anything_heavy() -> None:
 
 def test_every_command_of_the_contract_is_there() -> None:
     wanted = "demo up down status doctor worker submit run tasks show explain events approvals approve refuse outcome"
-    assert set(NAMES) >= {*wanted.split(), "evaluate"}
+    assert set(NAMES) >= {*wanted.split(), "evaluate", "compare"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,306 @@
+"""Counterfactual replay of recorded decisions: the same proposals under other strategies."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from control_plane.services.compared_strategies import RECORDED, read_names, strategy_specs
+from domain.calibration import Calibration, CalibrationStatus
+from domain.canonical import digest
+from domain.decision import Result, ResultKind
+from domain.errors import InputError, ParleyError
+from domain.proposal import Option
+from domain.task_type import StrategySpec, SubtaskSpec, TaskType
+from evaluation.compared import Choice, compare, flip
+from negotiation.learned import Learned, learned_from
+from negotiation.replay import Record, Redecided, mismatch, redecide, was_overdue
+from negotiation.settle import lacking
+from negotiation.strategies import STRATEGIES
+from storage.repositories import calibrations
+from storage.repositories.calibrations import Standing
+from storage.repositories.replay import DecisionFilter, RecordedDecision, recorded_decisions
+
+NO_CALIBRATION = "none"
+OVERTAKEN = "counter_proposal"
+"""Counted among the kinds of result that go to a person: an option joined that nobody could vote on any more."""
+_UNKNOWN_THRESHOLD = "no certified threshold stood when it was recorded"
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What is compared."""
+
+    strategies: str
+    """As the command names them."""
+    since: datetime | None = None
+    until: datetime | None = None
+    batch_ids: Sequence[str] | None = None
+    calibration: str | None = None
+    """A version, or `none`; by default the one in force."""
+    alpha: float | None = None
+    """Every strategy decides only above a threshold that is certified for this error bound."""
+    seed: int = 0
+    limit_cases: int = 100
+    """How many flips and mismatches are listed at most; all are counted."""
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What every case is decided with."""
+
+    subtask: SubtaskSpec
+    specs: Mapping[str, StrategySpec]
+    standing: Standing | None
+    by_version: Mapping[int, Calibration]
+    """For replaying what was recorded."""
+
+
+@dataclass
+class _Found:
+    """What the cases gave, in their order."""
+
+    choices: dict[str, list[Choice]]
+    rights: list[str | None] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    """Everything per case: what the digest is taken of."""
+    flips: list[dict[str, Any]] = field(default_factory=list)
+    mismatches: list[dict[str, str]] = field(default_factory=list)
+    learned_from: int = 0
+    """Resolved cases decided in the time that the calibration learned from."""
+
+
+async def compare_strategies(engine: AsyncEngine, kind: TaskType, request: CompareRequest) -> dict[str, Any]:
+    """Decide the recorded cases of the type's answer under each strategy; nobody is asked again. Plain JSON.
+
+    Raises InputError for strategies or a calibration that cannot be used, ParleyError where nothing is recorded.
+    """
+    subtask = kind.subtask(kind.answer)
+    named = read_names(request.strategies)
+    wanted = DecisionFilter(kind.name, subtask.id, request.since, request.until, request.batch_ids)
+    async with engine.connect() as connection:
+        standing = await _standing(connection, kind, subtask, request.calibration)
+        specs = strategy_specs(named, subtask, standing.calibration if standing else None, request.alpha)
+        every = await calibrations.listing(connection, kind.name, subtask.id)
+        setup = _Setup(subtask, specs, standing, {one.calibration.version: one.calibration for one in every})
+        found = _Found({RECORDED: [], **{rule: [] for rule in specs}})
+        async for chunk in recorded_decisions(connection, wanted, kind.stake_field):
+            await asyncio.to_thread(_take, setup, chunk, found)
+    if not found.cases:
+        raise ParleyError(
+            f"{kind.name}: no decision of {subtask.id} is recorded in this selection: run some tasks first"
+        )
+    return await asyncio.to_thread(_report, kind, setup, found, request)
+
+
+async def _standing(
+    connection: AsyncConnection, kind: TaskType, subtask: SubtaskSpec, wanted: str | None
+) -> Standing | None:
+    if wanted is None:
+        return await calibrations.active(connection, kind.name, subtask.id)
+    if wanted == NO_CALIBRATION:
+        return None
+    if not wanted.isascii() or not wanted.isdigit():
+        raise InputError(f"--calibration {wanted}: give a version's number, or {NO_CALIBRATION}")
+    return await calibrations.find(connection, kind.name, subtask.id, int(wanted))
+
+
+def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> None:
+    """Decide the chunk's cases under every strategy."""
+    for row in chunk:
+        record = _record(setup.subtask, row)
+        replayed = _replay_recorded(setup, record, row)
+        if isinstance(replayed, str):
+            found.mismatches.append({"task_id": row.task_id, "problem": replayed})
+        chosen = {RECORDED: _as_recorded(row, record, replayed)}
+        learned = _learned(setup.standing, row)
+        shown = {}
+        for rule, spec in setup.specs.items():
+            again = redecide(record, spec, learned)
+            chosen[rule] = Choice(_kind(again), again.action, again.leader, again.identified)
+            shown[rule] = _shown(again)
+            changed = flip(chosen[RECORDED], chosen[rule])
+            if changed is not None:
+                found.flips.append(_flip(row, rule, changed, chosen[RECORDED], again))
+        for name, choice in chosen.items():
+            found.choices[name].append(choice)
+        found.rights.append(row.right_action)
+        found.learned_from += row.right_action is not None and _within(setup.standing, row)
+        found.cases.append(
+            {
+                "task_id": row.task_id,
+                "right": row.right_action,
+                "recorded": {**row.result, "taken": row.option, "rounds": len(row.rounds)},
+                "mismatch": replayed if isinstance(replayed, str) else None,
+                "strategies": shown,
+            }
+        )
+
+
+def _record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
+    recorded = Result.model_validate(row.result)
+    options = tuple(Option.model_validate(option) for option in row.options)
+    number = isinstance(row.stake, int | float) and not isinstance(row.stake, bool)
+    return Record(
+        task_id=row.task_id,
+        subtask_id=subtask.id,
+        options=tuple(option for option in options if not option.arguments),
+        eligible=tuple(row.eligible),
+        rounds=row.rounds,
+        overdue=was_overdue(recorded, row.step),
+        stake=float(row.stake) if number else None,
+        recorded=recorded,
+        spec=subtask,
+        right=row.right_action,
+    )
+
+
+def _replay_recorded(setup: _Setup, record: Record, row: RecordedDecision) -> Redecided | str:
+    """The record decided once more as it was decided; where that does not give it back, how it differs."""
+    version = record.recorded.calibration
+    if version is not None and version not in setup.by_version:
+        return f"calibration {version}, which it names, is not stored"
+    learned = None
+    if version is not None:
+        # A threshold that did not stand then does not stand now, whatever became of the calibration since.
+        gone = _UNKNOWN_THRESHOLD if record.recorded.certified is None else None
+        learned = learned_from(setup.by_version[version], gone)
+    try:
+        again = redecide(record, StrategySpec.model_validate(row.strategy), learned)
+    except ValueError as problem:
+        return f"its strategy cannot be used any more: {problem}"
+    return mismatch(record, again) or again
+
+
+def _as_recorded(row: RecordedDecision, record: Record, replayed: Redecided | str) -> Choice:
+    leader = replayed.leader if isinstance(replayed, Redecided) else _named(row, record.recorded.option)
+    overtaken = record.recorded.kind is ResultKind.DECIDED and row.option is None
+    return Choice(OVERTAKEN if overtaken else record.recorded.kind, row.action, leader, identified=True)
+
+
+def _named(row: RecordedDecision, option: str | None) -> str | None:
+    return next((one["action"] for one in row.options if one["name"] == option), None)
+
+
+def _learned(standing: Standing | None, row: RecordedDecision) -> Learned | None:
+    """What the case is decided with. Thresholds are certified for one panel: for another they do not stand."""
+    if standing is None:
+        return None
+    calibration = standing.calibration
+    sat = {proposal.persona: proposal.persona_version for given in row.rounds for proposal in given}
+    gone = None
+    if standing.status is CalibrationStatus.ALARMED:
+        gone = f"calibration {calibration.version} alarmed: {standing.note}"
+    elif set(row.eligible) != set(calibration.panel) or any(
+        calibration.panel.get(persona) != version for persona, version in sat.items()
+    ):
+        gone = f"calibration {calibration.version} is of another panel"
+    return learned_from(calibration, gone)
+
+
+def _kind(again: Redecided) -> str:
+    """The kind of result; a decision that a counter-proposal overtook has one of its own."""
+    if again.kind is ResultKind.DECIDED and not again.decided:
+        return OVERTAKEN
+    return again.kind or ""
+
+
+def _within(standing: Standing | None, row: RecordedDecision) -> bool:
+    if standing is None:
+        return False
+    return standing.calibration.first_case_at <= row.decided_at <= standing.calibration.last_case_at
+
+
+def _shown(again: Redecided) -> dict[str, Any]:
+    return {
+        "kind": again.kind,
+        "option": again.option,
+        "action": again.action,
+        "leader": again.leader,
+        "score": again.score,
+        "rounds": again.rounds,
+        "identified": again.identified,
+    }
+
+
+def _flip(row: RecordedDecision, rule: str, changed: str, recorded: Choice, again: Redecided) -> dict[str, Any]:
+    return {
+        "task_id": row.task_id,
+        "case_key": row.case_key,
+        "strategy": rule,
+        "flip": changed,
+        "recorded": recorded.action,
+        "now": again.action,
+        "kind": again.kind,
+        "reason": again.reason,
+        "right": row.right_action,
+    }
+
+
+def _report(kind: TaskType, setup: _Setup, found: _Found, request: CompareRequest) -> dict[str, Any]:
+    figures = compare(found.choices, RECORDED, found.rights, request.seed)
+    calibration = setup.standing.calibration if setup.standing else None
+    hashed = {
+        "task_type": kind.name,
+        "subtask": setup.subtask.id,
+        "strategies": {rule: spec.model_dump(mode="json") for rule, spec in setup.specs.items()},
+        "calibration": calibration.model_dump(mode="json") if calibration else None,
+        "cases": found.cases,
+    }
+    return {
+        "task_type": kind.name,
+        "subtask": setup.subtask.id,
+        "cases": len(found.cases),
+        "resolved": sum(right is not None for right in found.rights),
+        "calibration": calibration.version if calibration else None,
+        "learned_from": found.learned_from,
+        "strategies": [one.model_dump(mode="json") for one in figures],
+        "recorded_again": {
+            "same": len(found.cases) - len(found.mismatches),
+            "different": len(found.mismatches),
+            "mismatches": found.mismatches[: request.limit_cases],
+        },
+        "flips": {
+            "total": len(found.flips),
+            "by_strategy": dict(sorted(Counter(one["strategy"] for one in found.flips).items())),
+            "cases": found.flips[: request.limit_cases],
+        },
+        "notes": _notes(setup, found, figures, request),
+        "hash": digest(hashed),
+    }
+
+
+def _notes(setup: _Setup, found: _Found, figures: Sequence[Any], request: CompareRequest) -> list[str]:
+    """What a reader has to know before trusting the figures."""
+    notes = []
+    learned = learned_from(setup.standing.calibration) if setup.standing else None
+    for rule, spec in setup.specs.items():
+        missing = lacking(STRATEGIES[spec.name], learned)
+        if missing is not None:
+            notes.append(f"{rule}: {missing}: plurality was counted and every case goes to a person")
+    if setup.standing is not None:
+        calibration = setup.standing.calibration
+        if found.learned_from:
+            notes.append(
+                f"in-sample: {found.learned_from} of the resolved cases were decided between "
+                f"{calibration.first_case_at:%Y-%m-%d %H:%M} and {calibration.last_case_at:%Y-%m-%d %H:%M}, where "
+                f"calibration {calibration.version} took its {calibration.fit_cases} cases to fit and "
+                f"{calibration.certify_cases} to certify: what is learned looks better on these than on new cases"
+            )
+        if setup.standing.status is CalibrationStatus.ALARMED:
+            notes.append(f"calibration {calibration.version} has alarmed: none of its thresholds stands")
+    notes += [
+        f"{one.strategy}: {one.not_identified} cases are not identified: it asks for a round that was never held; "
+        "its figures leave them out, and they are seldom the easy ones"
+        for one in figures
+        if one.not_identified
+    ]
+    if found.mismatches:
+        notes.append(f"{len(found.mismatches)} recorded results were not given back by their own strategy")
+    if not any(right is not None for right in found.rights):
+        notes.append("no outcome is recorded: nothing can be said about who is right (`parley outcome`)")
+    return notes

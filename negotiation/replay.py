@@ -1,0 +1,122 @@
+"""Counterfactual replay: recorded proposals decided once more under another strategy. Nobody is asked again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from domain.decision import Result, ResultKind
+from domain.proposal import Option, Proposal
+from domain.task_type import StrategySpec, SubtaskSpec
+from negotiation.conclusion import Conclusion, Floor, conclude, floor_of
+from negotiation.learned import Learned
+from negotiation.settle import Terms, count_ballot
+
+COMPARED = ("kind", "option", "tally", "margin", "score")
+"""What a replay of the recorded strategy has to give back exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recorded decision with every round that led to it."""
+
+    task_id: str
+    subtask_id: str
+    options: tuple[Option, ...]
+    """As declared, before any counter-proposal."""
+    eligible: tuple[str, ...]
+    rounds: Sequence[Sequence[Proposal]]
+    """Proposals that counted, by round; the blind one first."""
+    overdue: bool
+    """Whether the deadline had passed when the last round was decided on."""
+    stake: float | None
+    recorded: Result
+    spec: SubtaskSpec
+    right: str | None
+    """The action that turned out to be right; None where it is not known."""
+    _floors: dict[int, Floor] = field(default_factory=dict, repr=False, compare=False)
+
+    def floor(self, number: int) -> Floor:
+        """The round as it stood. A deadline can have passed at the last recorded round only."""
+        if number not in self._floors:
+            late = self.overdue and number == len(self.rounds) - 1
+            rounds = self.rounds[: number + 1]
+            self._floors[number] = floor_of(self.spec, self.options, self.eligible, rounds, late)
+        return self._floors[number]
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """What another strategy makes of the recorded rounds."""
+
+    kind: ResultKind | None
+    """None where it is not identified."""
+    option: str | None
+    """The option taken; None for a person, and where it is not identified."""
+    action: str | None
+    """The option's action."""
+    leader: str | None
+    """The action that leads on the last identified ballot, whether or not it may decide; None on a tie."""
+    score: float
+    rounds: int
+    """How many recorded rounds were used."""
+    identified: bool
+    """False where the strategy asks for a round that was never held: what would have been said is not known."""
+    reason: str
+    result: Result
+    """On the last identified ballot."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it takes an option without a person."""
+        return self.option is not None
+
+
+def redecide(record: Record, spec: StrategySpec, learned: Learned | None) -> Redecided:
+    """Decide the record under another strategy, round by round as the lifecycle does.
+
+    A strategy that ends earlier than the record did does not see the later rounds. Raises ValueError for a
+    configuration that `check_strategy` refuses, and for a record without rounds.
+    """
+    terms = Terms(learned, record.stake)
+    for number in range(max(1, len(record.rounds))):
+        floor = record.floor(number)
+        end = conclude(spec, floor, terms)
+        if end.step.go != "again":
+            break
+    identified = end.step.go != "again"
+    return Redecided(
+        kind=end.result.kind if identified else None,
+        option=end.option.name if end.option is not None else None,
+        action=end.option.action if end.option is not None else None,
+        leader=_leader(spec, floor, end, terms),
+        score=end.result.score,
+        rounds=number + 1,
+        identified=identified,
+        reason=end.step.reason,
+        result=end.result,
+    )
+
+
+def _leader(spec: StrategySpec, floor: Floor, end: Conclusion, terms: Terms) -> str | None:
+    name = end.result.option
+    if end.result.kind in (ResultKind.NO_QUORUM, ResultKind.BLOCKED):
+        # Such a result names nobody: the count behind it does.
+        name = count_ballot(spec, [option.name for option in floor.options], floor.ballot, terms).leader
+    return next((option.action for option in floor.options if option.name == name), None)
+
+
+def mismatch(record: Record, again: Redecided) -> str | None:
+    """How a replay of the recorded strategy differs from the record; None where it gives it back exactly."""
+    if not again.identified:
+        return f"asks for round {again.rounds}, which was not held"
+    if again.rounds != len(record.rounds):
+        return f"ends after {again.rounds} of {len(record.rounds)} rounds"
+    # A field that a record of an earlier version does not have cannot differ.
+    held = [name for name in COMPARED if name in record.recorded.model_fields_set]
+    differing = [name for name in held if getattr(record.recorded, name) != getattr(again.result, name)]
+    return f"differs in {', '.join(differing)}" if differing else None
+
+
+def was_overdue(result: Result, step_reason: str) -> bool:
+    """Whether the deadline had passed when this was decided, from what the record says of it."""
+    carried = any("its last valid vote before the deadline" in weight.source for weight in result.weights)
+    return carried or "the deadline has passed" in step_reason
