@@ -23,6 +23,7 @@ from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
 from storage.unit_of_work import UnitOfWork
 from tasks.audit import draw
+from tasks.background import load_background
 from tasks.ballots import RoundBallots, cast_round, store_round
 from tasks.context import StageContext
 from tasks.learning import Learning, learning
@@ -95,7 +96,15 @@ async def _conclude(
         memory_degraded=seen.degraded is not None,
         shadow=_shadow(spec, rounds, learned),
         explanation=explain(
-            spec.strategy, options, spec.panel, rounds, result, step.reason, overdue=overdue, terms=learned.terms
+            spec.strategy,
+            options,
+            spec.panel,
+            rounds,
+            result,
+            step.reason,
+            overdue=overdue,
+            terms=learned.terms,
+            background=await load_background(work, spec.id, round, ballots, result),
         ),
     )
     await work.add(decisions, decision_row(decision))

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import InputError, NotFound
+from domain.proposal import Telemetry
 from domain.task import TaskStatus
+from negotiation.conflict import with_telemetry
 from storage.repositories import listing
 from storage.repositories.listing import Position, Row, TaskFilter
 
@@ -66,7 +68,7 @@ def decode_cursor(cursor: str) -> Position:
     return Position(created_at, task_id)
 
 
-def parse_since(text: str, now: datetime | None = None) -> datetime:
+def parse_since(text: str, now: datetime | None = None, option: str = "--since") -> datetime:
     """A moment, from ISO 8601 (UTC unless it says otherwise) or an age such as 90m, 24h or 7d. Raises InputError."""
     ago = _AGO.match(text)
     try:
@@ -74,7 +76,7 @@ def parse_since(text: str, now: datetime | None = None) -> datetime:
             return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise InputError(f"--since {text}: not a time: give 2026-01-31, 2026-01-31T12:00Z, or 90m, 24h, 7d") from None
+        raise InputError(f"{option} {text}: not a time: give 2026-01-31, 2026-01-31T12:00Z, or 90m, 24h, 7d") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -90,16 +92,31 @@ async def show_task(engine: AsyncEngine, task_id: str) -> dict[str, Any]:
 
 
 async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, Any]]:
-    """Per decided subtask its explanation, in order. Raises NotFound when nothing was decided yet."""
+    """Per decided subtask its explanation, in order, with what the personas of a conflict cost.
+
+    Raises NotFound when nothing was decided yet.
+    """
     async with engine.connect() as connection:
         task = await listing.task(connection, task_id)
         if task is None:
             raise unknown_task(task_id)
         found = await listing.explained(connection, task_id)
+        costs = await listing.costs(connection, task_id) if found else ()
     if not found:
         why = f" ({task['reason']})" if task["reason"] else ""
         raise NotFound(f"task {task_id} is {task['status']}{why} and has no decision: see `parley events {task_id}`")
-    return [{"subtask_id": row["subtask_id"], "explanation": row["body"]["explanation"]} for row in found]
+    return [_explained(row, costs) for row in found]
+
+
+def _explained(row: Row, costs: Sequence[Row]) -> dict[str, Any]:
+    """Telemetry differs from run to run, so a decision's record holds none: it is added as it is read."""
+    subtask_id = row["subtask_id"]
+    own = (Telemetry.model_validate(_cost(cost)) for cost in costs if cost["subtask_id"] == subtask_id)
+    return {"subtask_id": subtask_id, "explanation": with_telemetry(row["body"]["explanation"], own)}
+
+
+def _cost(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name in Telemetry.model_fields}
 
 
 async def list_events(engine: AsyncEngine, task_id: str, after: int, limit: int) -> EventPage:

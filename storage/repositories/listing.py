@@ -18,6 +18,7 @@ from storage.tables import (
     proposals,
     subtasks,
     tasks,
+    telemetry,
     verdicts,
     workers,
 )
@@ -117,6 +118,12 @@ async def explained(connection: AsyncConnection, task_id: str) -> Sequence[Row]:
     """The task's decisions, each with its body."""
     query = select(decisions).where(decisions.c.task_id == task_id).order_by(decisions.c.at, decisions.c.subtask_id)
     return await rows(connection, query)
+
+
+async def costs(connection: AsyncConnection, task_id: str) -> Sequence[Row]:
+    """What each proposal of the task cost."""
+    order = (telemetry.c.subtask_id, telemetry.c.round, telemetry.c.persona)
+    return await rows(connection, select(telemetry).where(telemetry.c.task_id == task_id).order_by(*order))
 
 
 async def list_events(connection: AsyncConnection, task_id: str, after: int, limit: int) -> Sequence[Row]:
