@@ -15,6 +15,7 @@ ParleyError
 ├── ReasonerError            a persona's reasoner gave no usable proposal
 ├── ExecutorError            the outside refused or failed
 │   └── ExecutorRejected     it refused for good: a retry would not help
+├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
 """
 
@@ -84,6 +85,10 @@ class ExecutorError(ParleyError):
 
 class ExecutorRejected(ExecutorError):
     """The executor's target refused for good."""
+
+
+class CalibrationRefused(ParleyError):
+    """The panel cannot be calibrated, or the calibration not be put in force."""
 
 
 class StackError(ParleyError):
