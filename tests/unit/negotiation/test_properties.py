@@ -1,4 +1,4 @@
-"""What must hold for every ballot."""
+"""What must hold for every ballot: one test for each true cell of the table."""
 
 import json
 import math
@@ -9,191 +9,297 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.decision import ResultKind
-from domain.proposal import Evidence, Option, Proposal
-from domain.task_type import StrategySpec
+from domain.proposal import Proposal
 from negotiation.explanation import explain, recompute
-from negotiation.rounds import next_step, resolve
+from negotiation.rounds import Terms, next_step, resolve
 from negotiation.strategies import STRATEGIES
-
-NAMES = ("a", "b", "c")
-OPTIONS = tuple(Option(name=name, action=name) for name in NAMES)
-PANEL = tuple(f"p{number}" for number in range(7))
-every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
-
-# Which strategy holds which property; a false cell is one that it need not hold.
-HOLDS = {
-    "plurality": {"anonymity": True, "unanimity": True, "neutrality": True, "monotone": True},
-    "consensus": {"anonymity": True, "unanimity": True, "neutrality": True, "monotone": True},
-    "confidence_weighted": {"anonymity": False, "unanimity": True, "neutrality": True, "monotone": True},
-}
-
-
-def holding(cell):
-    return pytest.mark.parametrize("name", sorted(name for name, row in HOLDS.items() if row[cell]))
-
-
-def proposal(persona, option, confidence, round=0, **more):
-    shown = (Evidence(id=f"field:{persona}"),)
-    fields = {"persona_version": 1, "rationale": "why", "evidence": shown, **more}
-    return Proposal(persona=persona, option=option, confidence=confidence, round=round, **fields)
-
-
-confidences = st.floats(0.0, 1.0)
-choices = st.sampled_from((*NAMES, None))
-ballots = st.lists(st.tuples(choices, confidences), max_size=len(PANEL)).map(
-    lambda votes: [proposal(persona, *vote) for persona, vote in zip(PANEL, votes, strict=False)]
+from tests.unit.negotiation import property_table
+from tests.unit.negotiation.property_draws import (
+    ANY,
+    NAMES,
+    OPTIONS,
+    PANEL,
+    ballots,
+    choices,
+    confidences,
+    decide,
+    learned,
+    lifted,
+    proposal,
+    spec_of,
+    terms_of,
 )
 
-
-def spec_of(name, **more):
-    return StrategySpec(name=name, **{"quorum": "1/100", **more})
-
-
-def test_the_table_names_every_strategy():
-    assert set(HOLDS) == set(STRATEGIES)
+quick = settings(max_examples=30, deadline=None)
+TESTED: set[str] = set()
 
 
-@every_strategy
-@settings(deadline=None)
+def holding(name):
+    TESTED.add(name)
+    return pytest.mark.parametrize("name", property_table.holding(name))
+
+
+def test_the_table_is_whole():
+    assert set(property_table.HOLDS) == set(STRATEGIES)
+    for row in property_table.HOLDS.values():
+        assert list(row) == list(property_table.PROPERTIES)
+        assert all(cell is True or (isinstance(cell, str) and cell) for cell in row.values())
+
+
+def test_every_property_has_a_test():
+    assert set(property_table.PROPERTIES) == TESTED
+
+
+@holding("order")
+@quick
 @given(votes=ballots, data=st.data())
 def test_arrival_leaves_no_trace(name, votes, data):
-    shuffled = data.draw(st.permutations(votes))
-    panel = data.draw(st.permutations(PANEL))
-    one = resolve(spec_of(name), OPTIONS, PANEL, [votes])
-    assert resolve(spec_of(name), OPTIONS, panel, [shuffled]).model_dump_json() == one.model_dump_json()
+    terms = data.draw(terms_of(name, thresholds=ANY))
+    shuffled, panel = data.draw(st.permutations(votes)), data.draw(st.permutations(PANEL))
+    one = resolve(spec_of(name), OPTIONS, PANEL, [votes], terms=terms)
+    assert resolve(spec_of(name), OPTIONS, panel, [shuffled], terms=terms).model_dump_json() == one.model_dump_json()
 
 
 @holding("anonymity")
-@settings(deadline=None)
+@quick
 @given(votes=ballots, data=st.data())
 def test_anonymity(name, votes, data):
-    held = data.draw(st.permutations([vote.option for vote in votes]))
-    swapped = [vote.model_copy(update={"option": option}) for vote, option in zip(votes, held, strict=True)]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes, swapped))
+    held = data.draw(st.permutations([(vote.option, vote.ranking) for vote in votes]))
+    swapped = [
+        vote.model_copy(update={"option": option, "ranking": ranking})
+        for vote, (option, ranking) in zip(votes, held, strict=True)
+    ]
+    one, other = (decide(name, each) for each in (votes, swapped))
     assert (one.kind, one.option, one.margin, one.tally) == (other.kind, other.option, other.margin, other.tally)
 
 
 @holding("neutrality")
-@settings(deadline=None)
-@given(votes=ballots, names=st.permutations(NAMES))
-def test_neutrality(name, votes, names):
+@quick
+@given(votes=ballots, names=st.permutations(NAMES), data=st.data())
+def test_neutrality(name, votes, names, data):
+    terms = data.draw(terms_of(name))
     new = dict(zip(NAMES, names, strict=True)) | {None: None}
-    renamed = [vote.model_copy(update={"option": new[vote.option]}) for vote in votes]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes, renamed))
+    renamed = [
+        vote.model_copy(update={"option": new[vote.option], "ranking": tuple(new[option] for option in vote.ranking)})
+        for vote in votes
+    ]
+    one, other = (decide(name, each, terms) for each in (votes, renamed))
     assert (other.kind, other.option, other.margin) == (one.kind, new[one.option], one.margin)
-    assert other.tally == {new[option]: score for option, score in one.tally.items()}
+    for before, after in ((one.tally, other.tally), (one.posterior or {}, other.posterior or {})):
+        assert after == {new[option]: score for option, score in before.items()}
+
+
+@st.composite
+def unanimous(draw):
+    option = draw(st.sampled_from(NAMES))
+    given_ = draw(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=7))
+    rest = st.permutations([name for name in NAMES if name != option])
+    rankings = [draw(st.sampled_from(((), (option, *draw(rest))))) for _ in given_]
+    return option, [
+        proposal(persona, option, confidence, ranking=ranking)
+        for persona, confidence, ranking in zip(PANEL, given_, rankings, strict=False)
+    ]
 
 
 @holding("unanimity")
-@settings(deadline=None)
-@given(option=st.sampled_from(NAMES), weights=st.lists(st.floats(0.01, 1.0), min_size=2, max_size=7))
-def test_unanimity(name, option, weights):
-    votes = [proposal(persona, option, weight) for persona, weight in zip(PANEL, weights, strict=False)]
-    result = resolve(spec_of(name, escalate_below=1.0), OPTIONS, PANEL, [votes])
-    assert (result.kind, result.option, result.margin, result.dissent) == (ResultKind.DECIDED, option, 1.0, ())
+@quick
+@given(case=unanimous(), data=st.data())
+def test_unanimity(name, case, data):
+    option, votes = case
+    result = decide(name, votes, data.draw(terms_of(name, thresholds=st.just(0.0))))
+    assert (result.kind, result.option, result.dissent) == (ResultKind.DECIDED, option, ())
 
 
-@holding("monotone")
-@settings(deadline=None)
-@given(votes=ballots, which=st.integers(0, 6), confidence=confidences)
-def test_support_for_the_winner_never_unseats_it(name, votes, which, confidence):
-    before = resolve(spec_of(name), OPTIONS, PANEL, [votes])
-    if before.kind is not ResultKind.DECIDED or which >= len(votes):
+@holding("full margin")
+@quick
+@given(case=unanimous())
+def test_a_unanimous_panel_has_the_full_margin(name, case):
+    result = decide(name, case[1], escalate_below=1.0)
+    assert (result.kind, result.margin) == (ResultKind.DECIDED, 1.0)
+
+
+@holding("confidence")
+@quick
+@given(votes=ballots, which=st.integers(0, 6), confidence=confidences, data=st.data())
+def test_a_surer_supporter_never_unseats_the_leader(name, votes, which, confidence, data):
+    terms = data.draw(terms_of(name, least_slope=0.0))
+    before = decide(name, votes, terms)
+    if before.option is None or which >= len(votes) or votes[which].option != before.option:
         return
-    old = votes[which]
-    more = max(confidence, old.confidence) if old.option == before.option else confidence
-    raised = [*votes[:which], proposal(old.persona, before.option, more), *votes[which + 1 :]]
-    after = resolve(spec_of(name), OPTIONS, PANEL, [raised])
-    assert (after.kind, after.option) == (ResultKind.DECIDED, before.option)
+    surer = votes[which].model_copy(update={"confidence": max(confidence, votes[which].confidence)})
+    after = decide(name, [*votes[:which], surer, *votes[which + 1 :]], terms)
+    assert after.option == before.option
+    assert before.kind is not ResultKind.DECIDED or after.kind is ResultKind.DECIDED
     assert after.margin >= before.margin - 1e-12
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots, confidence=confidences)
-def test_an_abstention_changes_no_options_standing(name, votes, confidence):
+def with_more_support(name, votes, which, confidence, terms):
+    """The results before and after a vote is moved to the winner; None where there is none or no such vote."""
+    before = decide(name, votes, terms)
+    if before.kind is not ResultKind.DECIDED or which >= len(votes):
+        return None
+    old = votes[which]
+    more = max(confidence, old.confidence) if old.option == before.option else confidence
+    raised = [*votes[:which], lifted(old, before.option, more), *votes[which + 1 :]]
+    return before, decide(name, raised, terms)
+
+
+@holding("support")
+@quick
+@given(votes=ballots, which=st.integers(0, 6), confidence=confidences, data=st.data())
+def test_support_for_the_winner_never_unseats_it(name, votes, which, confidence, data):
+    both = with_more_support(name, votes, which, confidence, data.draw(terms_of(name)))
+    if both is not None:
+        assert (both[1].kind, both[1].option) == (ResultKind.DECIDED, both[0].option)
+
+
+@holding("support margin")
+@quick
+@given(votes=ballots, which=st.integers(0, 6), confidence=confidences, data=st.data())
+def test_support_for_the_winner_never_shrinks_its_margin(name, votes, which, confidence, data):
+    both = with_more_support(name, votes, which, confidence, data.draw(terms_of(name)))
+    if both is not None:
+        assert both[1].margin >= both[0].margin - 1e-12
+
+
+@holding("abstention")
+@quick
+@given(votes=ballots, confidence=confidences, data=st.data())
+def test_an_abstention_changes_no_options_standing(name, votes, confidence, data):
     if len(votes) == len(PANEL):
         return
+    terms = data.draw(terms_of(name))
     more = [*votes, proposal(PANEL[-1], None, confidence)]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes, more))
+    one, other = (decide(name, each, terms) for each in (votes, more))
     assert (one.tally, one.margin, one.casting) == (other.tally, other.margin, other.casting)
+    assert (one.option, one.score, one.posterior) == (other.option, other.score, other.posterior)
     assert other.present == one.present + 1
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots, bad=st.one_of(st.floats(max_value=-1e-9), st.floats(min_value=1.0000001), st.just(math.nan)))
-def test_a_bad_confidence_is_as_if_absent(name, votes, bad):
+@holding("bounded")
+@quick
+@given(votes=ballots, data=st.data())
+def test_scores_are_bounded(name, votes, data):
+    result = decide(name, votes, data.draw(terms_of(name)))
+    assert 0.0 <= result.margin <= 1.0
+    assert 0.0 <= result.score <= 1.0
+    most = (len(NAMES) - 1) * math.fsum(abs(item.weight) for item in result.weights)
+    assert all(abs(score) <= most + 1e-9 for score in result.tally.values())
+    if result.posterior is not None:
+        assert all(0.0 <= share <= 1.0 for share in result.posterior.values())
+        assert math.fsum(result.posterior.values()) == pytest.approx(1.0)
+
+
+@holding("not negative")
+@quick
+@given(votes=ballots, data=st.data())
+def test_no_tally_is_negative(name, votes, data):
+    assert all(score >= 0.0 for score in decide(name, votes, data.draw(terms_of(name))).tally.values())
+
+
+@holding("bad confidence")
+@quick
+@given(
+    votes=ballots,
+    bad=st.one_of(st.floats(max_value=-1e-9), st.floats(min_value=1.0000001), st.just(math.nan)),
+    data=st.data(),
+)
+def test_a_bad_confidence_is_as_if_absent(name, votes, bad, data):
     if not votes:
         return
+    terms = data.draw(terms_of(name))
     broken = [Proposal.model_construct(**{**dict(votes[0]), "confidence": bad}), *votes[1:]]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes[1:], broken))
+    one, other = (decide(name, each, terms) for each in (votes[1:], broken))
     assert other.model_copy(update={"rejected": ()}) == one
     assert len(other.rejected) == 1
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots, option=choices, confidence=confidences)
-def test_a_second_vote_is_as_if_absent(name, votes, option, confidence):
+@holding("duplicates")
+@quick
+@given(votes=ballots, option=choices, confidence=confidences, data=st.data())
+def test_a_second_vote_is_as_if_absent(name, votes, option, confidence, data):
     if not votes:
         return
+    terms = data.draw(terms_of(name))
     twice = [*votes, proposal(votes[0].persona, option, confidence)]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes[1:], twice))
+    one, other = (decide(name, each, terms) for each in (votes[1:], twice))
     assert other.model_copy(update={"rejected": ()}) == one
     assert len(other.rejected) == 2
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots, over=st.integers(1, 12), under=st.integers(1, 12), least=st.integers(1, 7))
-def test_quorum_is_exact(name, votes, over, under, least):
-    if over > under:
-        over, under = under, over
-    result = resolve(spec_of(name, quorum=f"{over}/{under}", min_casting=least), OPTIONS, PANEL, [votes])
+@holding("quorum")
+@quick
+@given(votes=ballots, over=st.integers(1, 12), under=st.integers(1, 12), least=st.integers(1, 7), data=st.data())
+def test_quorum_is_exact_and_monotone(name, votes, over, under, least, data):
+    over, under = sorted((over, under))
+    rules = {"quorum": f"{over}/{under}", "min_casting": least}
+    terms = data.draw(terms_of(name))
+    result = decide(name, votes, terms, **rules)
     enough = len(votes) >= Fraction(over, under) * len(PANEL) and result.casting >= least
     assert (result.kind is not ResultKind.NO_QUORUM) == enough
+    if enough and len(votes) < len(PANEL):
+        more = [*votes, proposal(PANEL[-1], data.draw(choices), 0.5)]
+        assert decide(name, more, terms, **rules).kind is not ResultKind.NO_QUORUM
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots, target=st.sampled_from(NAMES))
-def test_a_veto_changes_no_score(name, votes, target):
+@holding("veto")
+@quick
+@given(votes=ballots, target=st.sampled_from(NAMES), data=st.data())
+def test_a_veto_changes_no_score(name, votes, target, data):
     if not votes:
         return
+    terms = data.draw(terms_of(name))
     vetoed = [votes[0].model_copy(update={"veto": target}), *votes[1:]]
-    one, other = (resolve(spec_of(name), OPTIONS, PANEL, [each]) for each in (votes, vetoed))
-    assert (one.tally, one.margin) == (other.tally, other.margin)
+    one, other = (decide(name, each, terms) for each in (votes, vetoed))
+    assert (one.tally, one.margin, one.posterior) == (other.tally, other.margin, other.posterior)
     blocked = one.kind is ResultKind.DECIDED and one.option == target
     assert other.kind == (ResultKind.BLOCKED if blocked else one.kind)
 
 
-@every_strategy
-@settings(deadline=None)
-@given(votes=ballots)
-def test_scores_are_bounded(name, votes):
-    result = resolve(spec_of(name), OPTIONS, PANEL, [votes])
-    assert 0.0 <= result.margin <= 1.0
-    assert all(0.0 <= score <= len(votes) for score in result.tally.values())
+@holding("equal records")
+@quick
+@given(votes=ballots, rate=st.floats(0.4, 0.99))
+def test_personas_that_are_alike_lead_as_in_plurality(name, votes, rate):
+    alike = Terms(learned(dict.fromkeys(PANEL, rate), {}))
+    assert decide(name, votes, alike).option == decide("plurality", votes).option
 
 
-@every_strategy
-@settings(max_examples=60, deadline=None)
-@given(
-    rounds=st.lists(st.lists(st.tuples(choices, confidences, st.booleans()), max_size=5), min_size=1, max_size=4),
-    overdue=st.booleans(),
-)
-def test_the_explanation_recomputes_the_result_and_the_limit_ends_it(name, rounds, overdue):
+heard_rounds = st.lists(st.lists(st.tuples(choices, confidences, st.booleans()), max_size=5), min_size=1, max_size=4)
+
+
+def heard(rounds):
+    """Proposals of these rounds; some votes rank all options, some cite what others have shown."""
     cites = ("field:p0", "field:p1")
-    heard = [
+    return [
         [
-            proposal(persona, option, confidence, number, cites=cites if revises else ())
+            proposal(
+                persona,
+                option,
+                confidence,
+                number,
+                cites=cites if revises else (),
+                ranking=(option, *(name for name in NAMES if name != option)) if revises and option else (),
+            )
             for persona, (option, confidence, revises) in zip(PANEL, given_round, strict=False)
         ]
         for number, given_round in enumerate(rounds)
     ]
-    spec = spec_of(name, rounds=len(rounds))
-    result = resolve(spec, OPTIONS, PANEL, heard, overdue)
-    explanation = explain(spec, OPTIONS, PANEL, heard, result, "", overdue)
+
+
+@holding("recomputed")
+@settings(max_examples=20, deadline=None)
+@given(rounds=heard_rounds, overdue=st.booleans(), data=st.data())
+def test_the_explanation_recomputes_the_result(name, rounds, overdue, data):
+    spec, given_, terms = spec_of(name), heard(rounds), data.draw(terms_of(name, thresholds=ANY))
+    result = resolve(spec, OPTIONS, PANEL, given_, overdue, terms)
+    explanation = explain(spec, OPTIONS, PANEL, given_, result, "", overdue, terms)
     assert recompute(json.loads(json.dumps(explanation, allow_nan=False))) == result
-    assert next_step(spec, OPTIONS, False, heard, result, overdue).go != "again"
+
+
+@holding("round limit")
+@quick
+@given(rounds=heard_rounds, overdue=st.booleans(), widened=st.booleans(), data=st.data())
+def test_no_round_follows_the_last(name, rounds, overdue, widened, data):
+    spec, given_, terms = spec_of(name, rounds=len(rounds)), heard(rounds), data.draw(terms_of(name, thresholds=ANY))
+    result = resolve(spec, OPTIONS, PANEL, given_, overdue, terms)
+    assert next_step(spec, OPTIONS, widened, given_, result, overdue).go != "again"
