@@ -43,6 +43,14 @@ class CertifySpec(Frozen):
     """Share of the decided cases that are drawn at random for a person to look at."""
 
 
+class CalibratedSpec(Frozen):
+    """The strategy that takes over once a calibration is active."""
+
+    name: str = "calibrated_pool"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    certify: CertifySpec = CertifySpec()
+
+
 class StrategySpec(Frozen):
     """The negotiation strategy with its rules."""
 
@@ -60,6 +68,8 @@ class StrategySpec(Frozen):
     """A decided result with a margin under this goes to a human."""
     certify: CertifySpec | None = None
     """Decide only above a certified threshold; `calibrated_pool` always does, with these defaults."""
+    when_calibrated: CalibratedSpec | None = None
+    """In force instead of `name`, `parameters`, `certify` and `escalate_below` from the first activation on."""
     blocking_minority: str | None = None
     """Share of those present, as a fraction, whose opposition blocks the leader."""
     deadline: timedelta | None = None
