@@ -165,7 +165,7 @@ def _judge(spec: StrategySpec, counted: _Counted, ballot: Ballot, terms: Terms) 
         best = max(count.tally[option] for option in count.level)
         return _Finding(ResultKind.STALEMATE, None, f"{' and '.join(count.level)} are level at {best:.4g}")
     blocked = _blocked(spec, leader, ballot)
-    short = _short(spec, counted, leader) or _uncertified(spec, counted, leader, terms)
+    short = _short(spec, counted, leader) or _uncertified(spec, counted, leader, ballot.round, terms)
     if short is not None:
         reason = f"{short}; {blocked}" if blocked else short
         return _Finding(ResultKind.BELOW_THRESHOLD, leader, reason)
@@ -205,7 +205,7 @@ def _short(spec: StrategySpec, counted: _Counted, leader: str) -> str | None:
     return None
 
 
-def _uncertified(spec: StrategySpec, counted: _Counted, leader: str, terms: Terms) -> str | None:
+def _uncertified(spec: StrategySpec, counted: _Counted, leader: str, round: int, terms: Terms) -> str | None:
     """Why the strategy may not decide this case without a person; None when it may."""
     if counted.missing is not None:
         return f"{counted.missing}: {FALLBACK} was counted, {leader} leads, a person decides"
@@ -215,12 +215,15 @@ def _uncertified(spec: StrategySpec, counted: _Counted, leader: str, terms: Term
     standing, score = _standing(spec, counted, terms.learned), counted.count.score
     if standing.threshold is None:
         return f"{leader} leads, and a person decides: {standing.reason}"
-    if score < standing.threshold:
-        measure = counted.strategy.measure
-        return f"{leader} leads with a {measure} of {score:.4g}; the certified threshold is {standing.threshold:.4g}"
     if asked.stake_limit is not None and (terms.stake is None or terms.stake > asked.stake_limit):
         at_stake = "an unknown amount" if terms.stake is None else f"{terms.stake:g}"
         return f"{leader} leads, and a person decides: {at_stake} is at stake; the limit is {asked.stake_limit:g}"
+    if round > 0:
+        brought = f"round {round}'s goes to a person with what the debate brought"
+        return f"{leader} leads; the threshold is certified for the blind vote; {brought}"
+    if score < standing.threshold:
+        measure = counted.strategy.measure
+        return f"{leader} leads with a {measure} of {score:.4g}; the certified threshold is {standing.threshold:.4g}"
     return None
 
 
