@@ -8,7 +8,18 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from control_plane.cli import calibration, compare, demo, evaluation, inbox, inspection, outcomes, stack, submission
+from control_plane.cli import (
+    calibration,
+    compare,
+    demo,
+    evaluation,
+    inbox,
+    inspection,
+    outcomes,
+    stack,
+    submission,
+    votes,
+)
 from control_plane.cli.output import emit_json
 from domain.errors import InputError, ParleyError
 
@@ -23,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare, calibration):
+for group in (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare, calibration, votes):
     for command in group.COMMANDS:
         app.command()(command)
 

@@ -1,23 +1,41 @@
-"""A progress bar for a batch, on stderr."""
+"""Progress bars, on stderr."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from control_plane.cli.output import console
-from control_plane.services.batches import Follow, still
+
+if TYPE_CHECKING:
+    from control_plane.services.batches import Follow
 
 
 @contextmanager
-def batch_bar(label: str, total: int) -> Iterator[Follow]:
+def batch_bar(label: str, total: int) -> "Iterator[Follow]":
     """A bar that is moved by the counts it is given; silent where nobody watches."""
-    drawn = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=drawn, disable=not drawn.is_terminal) as progress:
+    # What batches need is heavy, and a bar for steps does without.
+    from control_plane.services.batches import still
+
+    with _progress() as progress:
         bar = progress.add_task(label, total=total)
 
         def follow(counts: Mapping[str, int]) -> None:
             progress.update(bar, completed=still(counts), total=max(total, sum(counts.values())))
 
         yield follow
+
+
+@contextmanager
+def step_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar that each call moves by one of `total` steps; silent where nobody watches."""
+    with _progress() as progress:
+        bar = progress.add_task(label, total=total)
+        yield lambda: progress.advance(bar)
+
+
+def _progress() -> Progress:
+    drawn = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=drawn, disable=not drawn.is_terminal)

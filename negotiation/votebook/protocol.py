@@ -6,6 +6,8 @@ from hashlib import sha256
 from math import fsum
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from negotiation.calibration.cases import Case
 from negotiation.calibration.fit import fit_learned, split
 from negotiation.calibration.selective import accuracy
@@ -77,15 +79,26 @@ class _Halves:
     held: Sequence[Item]
     """The other half; its gold is used for measuring alone."""
 
+    @property
+    def parts(self) -> tuple[Sequence[Item], Sequence[Item], Sequence[Item]]:
+        """All three."""
+        return self.fit, self.certify, self.held
+
 
 def examine(book: Votebook, terms: Terms, step: Callable[[], object] = lambda: None) -> Examined:
     """Measure the strategies. `step` is called `terms.steps` times. Raises ValueError for fewer than two items."""
     if len(book.items) < 2:
         raise ValueError("one item cannot be learned from and measured on: at least two are needed")
+    # The fits solve many small systems: threads that wait for each other make them ten times slower on a busy machine.
+    with threadpool_limits(1):
+        return _examine(book, terms, step)
+
+
+def _examine(book: Votebook, terms: Terms, step: Callable[[], object]) -> Examined:
     options = options_of(book.labels)
     scores = Scores(options, book.items)
-    everything = cases_of(book.items, neutral(book.items))
-    best = scores.of(LEARNED_BY_ALL, {}, neutral(book.items), learn(options, everything, terms.seed))
+    whole = neutral(book.items)
+    best = scores.of(LEARNED_BY_ALL, {}, whole, learn(options, cases_of(book.items, whole), terms.seed))
     step()
     measured: dict[str, list[Measured]] = {name: [] for name in terms.strategies}
     limits: list[Limits] = []
@@ -100,8 +113,8 @@ def examine(book: Votebook, terms: Terms, step: Callable[[], object] = lambda: N
         step()
         for name in terms.strategies:
             found = scores.of(name, _parameters(name, ranked), missing, learned)
-            parts = ([found[item.key] for item in part] for part in (halves.fit, halves.certify, halves.held))
-            measured[name].append(measure(*parts, terms.alphas, terms.delta))
+            fit, certify, test = ([found[item.key] for item in part] for part in halves.parts)
+            measured[name].append(measure(fit, certify, test, terms.alphas, terms.delta))
             step()
     return Examined({name: averaged(found, terms.alpha) for name, found in measured.items()}, _mean_limits(limits))
 

@@ -6,12 +6,23 @@ import sys
 
 import pytest
 
-from control_plane.cli import compare, demo, evaluation, inbox, inspection, outcomes, stack, submission
+from control_plane.cli import (
+    calibration,
+    compare,
+    demo,
+    evaluation,
+    inbox,
+    inspection,
+    outcomes,
+    stack,
+    submission,
+    votes,
+)
 from control_plane.cli.main import main
 from deployments import local
 from domain.errors import InputError, LeaseLost, NotFound, ParleyError, StackError
 
-GROUPS = (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare)
+GROUPS = (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare, calibration, votes)
 NAMES = [command.__name__ for group in GROUPS for command in group.COMMANDS]
 HEAVY = (
     "prefect",
