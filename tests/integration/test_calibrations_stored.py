@@ -1,0 +1,142 @@
+"""Versions of a calibration, what stands, and the resolved tasks that the next one is made from."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.calibration import CalibrationStatus
+from domain.errors import InputError, NotFound
+from domain.proposal import Proposal
+from storage import tables
+from storage.engine import sync_engine
+from storage.repositories import calibrations
+from storage.repositories.calibrations import resolved_cases
+from tests.integration.calibrated_claims import calibration
+from tests.integration.commands import LOAN, add_task
+
+PLACE = ("claim", "payout")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(dsn: str) -> Iterator[Connection]:
+    engine = sync_engine(dsn)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+        for table in (tables.calibrations, tables.proposals, tables.decisions, tables.outcomes, tables.tasks):
+            connection.execute(table.delete())
+    engine.dispose()
+
+
+async def _statuses(engine: AsyncEngine) -> dict[int, str]:
+    async with engine.connect() as connection:
+        found = await calibrations.listing(connection, *PLACE)
+    return {one.calibration.version: one.status.value for one in found}
+
+
+@pytest.mark.usefixtures("database")
+async def test_one_shadow_and_one_active_at_most(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        for version in (1, 2, 3):
+            assert await calibrations.next_version(connection, *PLACE) == version
+            await calibrations.store(connection, calibration(version))
+        await calibrations.activate(connection, *PLACE, 3, "measured")
+        await calibrations.store(connection, calibration(4))
+    assert await _statuses(engine) == {4: "shadow", 3: "active", 2: "retired", 1: "retired"}
+    async with engine.begin() as connection:
+        found = await calibrations.active_and_shadow(connection, *PLACE)
+        assert found.standing is not None
+        assert found.shadow is not None
+        assert (found.standing.calibration, found.standing.note) == (calibration(3), "measured")
+        assert found.shadow.calibration == calibration(4)
+        # Back to an older one: the shadow stays.
+        await calibrations.activate(connection, *PLACE, 1)
+    assert await _statuses(engine) == {4: "shadow", 3: "retired", 2: "retired", 1: "active"}
+
+
+@pytest.mark.usefixtures("database")
+async def test_withdrawal_and_alarm(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        for version in (1, 2):
+            await calibrations.store(connection, calibration(version))
+            await calibrations.activate(connection, *PLACE, version)
+        assert not await calibrations.alarm(connection, *PLACE, 1, "it is not in force")
+        assert await calibrations.alarm(connection, *PLACE, 2, "too many errors")
+        standing = await calibrations.active(connection, *PLACE)
+        assert standing is not None
+        assert (standing.calibration.version, standing.status) == (2, CalibrationStatus.ALARMED)
+        await calibrations.activate(connection, *PLACE, 1)
+        assert await calibrations.withdraw(connection, *PLACE, "the product has changed") == 1
+        # The alarm of before does not come back.
+        assert await calibrations.active(connection, *PLACE) is None
+        with pytest.raises(NotFound, match="nothing to withdraw"):
+            await calibrations.withdraw(connection, *PLACE, "again")
+
+
+@pytest.mark.usefixtures("database")
+async def test_refusals_say_what_to_do(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        with pytest.raises(NotFound, match="it has none: calibrate its panel first"):
+            await calibrations.activate(connection, *PLACE, 1)
+        await calibrations.store(connection, calibration(1))
+        with pytest.raises(InputError, match="calibration 1 is there already: store this one as 2"):
+            await calibrations.store(connection, calibration(1))
+        with pytest.raises(NotFound, match=r"has no calibration 7: it has 1 \(shadow\)"):
+            await calibrations.find(connection, *PLACE, 7)
+
+
+def test_the_database_itself_refuses_a_second_active_one(database: Connection) -> None:
+    row = {"task_type": "claim", "subtask_id": "payout", "status": "active", "strategy": "s", "panel": {}, "body": {}}
+    database.execute(insert(tables.calibrations).values(**row, version=1))
+    with pytest.raises(IntegrityError, match="uq_calibrations_standing"):
+        database.execute(insert(tables.calibrations).values(**row, version=2))
+
+
+def _resolved(database: Connection, hour: int, rounds: list[dict[str, str | None]], right: str = "approve") -> str:
+    task = add_task(database, case_key=f"case {hour}")
+    place = {"task_id": task, "subtask_id": "afford"}
+    for number, votes in enumerate(rounds):
+        for persona, option in votes.items():
+            _vote(database, place, number, persona, option, None)
+    _vote(database, place, 0, "z_struck", "decline", "it names a protected attribute")
+    decision: dict[str, Any] = {"kind": "decided", "strategy": "plurality", "margin": 1.0, "rounds": len(rounds)}
+    values = {**place, **decision, "body": {}, "at": START + timedelta(hours=hour)}
+    database.execute(insert(tables.decisions).values(values))
+    database.execute(insert(tables.outcomes).values(task_id=task, label="x", right_action=right, recorded_by="bob"))
+    return task
+
+
+def _vote(
+    database: Connection, place: dict[str, str], number: int, persona: str, option: str | None, struck: str | None
+) -> None:
+    given = Proposal(
+        persona=persona, persona_version=2, round=number, option=option, confidence=0.7, rationale=uuid.uuid4().hex
+    )
+    body = given.model_dump(mode="json")
+    row = {**place, "round": number, "persona": persona, "key": "k", "option": option, "confidence": 0.7, "body": body}
+    database.execute(insert(tables.proposals).values(**row, struck=struck))
+
+
+async def test_resolved_cases_hold_every_round_that_counts(database: Connection, engine: AsyncEngine) -> None:
+    late = _resolved(database, 3, [{"ann": "approve"}], right="decline")
+    early = _resolved(database, 1, [{"bob": None, "ann": "approve"}, {"ann": "decline"}])
+    silent = _resolved(database, 2, [])
+    add_task(database)
+    async with engine.connect() as connection:
+        rows = await resolved_cases(connection, LOAN, "afford")
+        assert [row.task_id for row in rows] == [early, silent, late]
+        said = [[(one.persona, one.option) for one in given] for given in rows[0].rounds]
+        assert said == [[("ann", "approve"), ("bob", None)], [("ann", "decline")]]
+        assert (rows[0].versions, rows[0].right_action, rows[0].case_key) == ({"ann": 2, "bob": 2}, "approve", "case 1")
+        assert (rows[1].rounds, rows[2].right_action) == ((), "decline")
+        window = await resolved_cases(connection, LOAN, "afford", rows[1].decided_at, rows[2].decided_at)
+        assert [row.task_id for row in window] == [silent]
+        assert [row.task_id for row in await resolved_cases(connection, LOAN, "afford", limit=1)] == [late]
+        with pytest.raises(InputError, match="outcomes speak of its answer, afford"):
+            await resolved_cases(connection, LOAN, "other")
