@@ -20,6 +20,7 @@ from negotiation.calibration.debate import Debated, gain, leaders
 from negotiation.calibration.fit import MOST_FIT, TEST_SHARE, split
 from negotiation.calibration.fit import calibrate as fit_and_certify
 from negotiation.calibration.reliability import reliabilities
+from negotiation.force import to_calibrate
 from negotiation.learned import learned_from
 from negotiation.options import declared_options, widen
 from negotiation.settle import Terms, certification
@@ -38,6 +39,7 @@ class Seat(Frozen):
 
     task_type: str
     subtask: SubtaskSpec
+    """With the strategy that a calibration is made for."""
     panel: dict[str, int]
     """Persona -> version, as the catalog has them now."""
     bound: CertifySpec
@@ -97,8 +99,9 @@ class Material:
 
 
 def seat_of(kind: TaskType, personas: Mapping[str, Persona], alpha: float | None) -> Seat:
-    """The seat of the answer's panel. `alpha` counts only where the task type asks for no bound itself."""
+    """The seat of the answer's panel. `alpha` is for a task type that asks for no bound itself. Raises InputError."""
     spec = kind.subtask(kind.answer)
+    spec = spec.model_copy(update={"strategy": to_calibrate(spec.strategy)})
     if len(spec.actions) < 2:
         raise InputError(f"{kind.name}/{spec.id} declares one action: there is nothing to be right or wrong about")
     if alpha is not None and not 0.0 < alpha < 1.0:

@@ -11,12 +11,14 @@ from domain.calibration import CalibrationStatus, Certificate
 from domain.errors import CalibrationRefused
 from domain.persona import Persona
 from domain.task_type import TaskType
+from negotiation.force import to_calibrate
 from negotiation.settle import certification
 from storage.repositories import calibrations
 from storage.repositories.calibrations import Standing
 from storage.repositories.shadows import Agreement, agreement
 from tasks.calibrate import Seat, certificate_of, own_rule, seat_of
 from tasks.calibration_words import Report
+from tasks.learning import mismatch
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Stood:
     first_case_at: datetime
     last_case_at: datetime
     rule: str
-    """The subtask's strategy of now; another version may have been made for another."""
+    """The strategy that calibrations are made for now; another version may have been made for another."""
     asked: bool
     """Whether that strategy decides above a certified threshold only."""
     measure: str | None
@@ -128,24 +130,13 @@ def _check(seat: Seat, wanted: Standing) -> None:
         raise CalibrationRefused(
             f"{seat.place}: version {found.version} has alarmed ({wanted.note}): calibrate on newer cases"
         )
-    if dict(found.panel) != seat.panel:
-        raise CalibrationRefused(
-            f"{seat.place}: version {found.version} is of another panel ({_panel(found.panel)}) than the catalog's "
-            f"({_panel(seat.panel)}): calibrate again once that panel has resolved cases"
-        )
-    if found.options != len(seat.options):
-        raise CalibrationRefused(
-            f"{seat.place}: version {found.version} is of {found.options} options, and {len(seat.options)} are "
-            "declared now: calibrate again"
-        )
-
-
-def _panel(panel: Mapping[str, int]) -> str:
-    return ", ".join(f"{persona} {version}" for persona, version in sorted(panel.items()))
+    problem = mismatch(found, seat.panel, len(seat.options))
+    if problem is not None:
+        raise CalibrationRefused(f"{seat.place}: {problem}: calibrate again once the panel of now has resolved cases")
 
 
 async def _stood(connection: AsyncConnection, kind: TaskType, one: Standing) -> Stood:
-    found, spec = one.calibration, kind.subtask(kind.answer).strategy
+    found, spec = one.calibration, to_calibrate(kind.subtask(kind.answer).strategy)
     rule = own_rule(spec)
     own: Certificate | None = certificate_of(found, rule)
     certified = own is not None and own.threshold is not None

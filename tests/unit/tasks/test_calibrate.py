@@ -155,6 +155,14 @@ def test_the_bound_is_the_strategys_own() -> None:
         seat_of(kind_of(), PERSONAS, 1.5)
 
 
+def test_the_strategy_that_takes_over_is_the_one_that_is_calibrated() -> None:
+    seat = seat_of(kind_of(when_calibrated={"certify": {"alpha": 0.02}}), PERSONAS, None)
+    assert (own_rule(seat.subtask.strategy), seat.bound.alpha, seat.asked) == ("calibrated_pool", 0.02, True)
+    made = calibrate(seat, to_material(seat, _resolved(100, 0)), seed=0)
+    assert made.strategy == "calibrated_pool"
+    assert {one.alpha for one in made.certificates} == {0.02}
+
+
 def test_every_strategy_is_measured_under_the_subtasks_parameters() -> None:
     spec = kind_of(name="consensus", parameters={"tau": 0.9}).subtask("afford").strategy
     found = strategies_for(spec, ["cyd", "ann", "bob"])
