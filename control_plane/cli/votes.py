@@ -36,7 +36,7 @@ def votes(
 
     Everything is learned on a random half of the items and measured on the other half, as often as --splits says.
 
-    accuracy: share right; a tie counts what drawing lots is worth. gain: 0 the best annotator, 1 the pool of all labels.
+    accuracy: share right; a tie counts what drawing lots is worth. gain: 0 best annotator, 1 pool of all labels.
 
     AURC, AUGRC: how badly the score tells right from wrong; lower is better. calibration: confidence against truth.
 
