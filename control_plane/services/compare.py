@@ -10,15 +10,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from control_plane.services.compared_strategies import RECORDED, read_names, strategy_specs
+from control_plane.services.replaying import as_recorded, kind_of, learned_for, replay_recorded, to_record
 from domain.calibration import Calibration, CalibrationStatus
 from domain.canonical import digest
-from domain.decision import Result, ResultKind
 from domain.errors import InputError, ParleyError
-from domain.proposal import Option
 from domain.task_type import StrategySpec, SubtaskSpec, TaskType
 from evaluation.compared import Choice, compare, flip
-from negotiation.learned import Learned, learned_from
-from negotiation.replay import Record, Redecided, mismatch, redecide, was_overdue
+from negotiation.learned import learned_from
+from negotiation.replay import Redecided, redecide
 from negotiation.settle import lacking
 from negotiation.strategies import STRATEGIES
 from storage.repositories import calibrations
@@ -26,9 +25,6 @@ from storage.repositories.calibrations import Standing
 from storage.repositories.replay import DecisionFilter, RecordedDecision, recorded_decisions
 
 NO_CALIBRATION = "none"
-OVERTAKEN = "counter_proposal"
-"""Counted among the kinds of result that go to a person: an option joined that nobody could vote on any more."""
-_UNKNOWN_THRESHOLD = "no certified threshold stood when it was recorded"
 
 
 @dataclass(frozen=True)
@@ -112,16 +108,16 @@ async def _standing(
 def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> None:
     """Decide the chunk's cases under every strategy."""
     for row in chunk:
-        record = _record(setup.subtask, row)
-        replayed = _replay_recorded(setup, record, row)
+        record = to_record(setup.subtask, row)
+        replayed = replay_recorded(setup.by_version, record, row)
         if isinstance(replayed, str):
             found.mismatches.append({"task_id": row.task_id, "problem": replayed})
-        chosen = {RECORDED: _as_recorded(row, record, replayed)}
-        learned = _learned(setup.standing, row)
+        chosen = {RECORDED: as_recorded(row, record, replayed)}
+        learned = learned_for(setup.standing, row, len(setup.subtask.actions))
         shown = {}
         for rule, spec in setup.specs.items():
             again = redecide(record, spec, learned)
-            chosen[rule] = Choice(_kind(again), again.action, again.leader, again.identified)
+            chosen[rule] = Choice(kind_of(again), again.action, again.leader, again.identified)
             shown[rule] = _shown(again)
             changed = flip(chosen[RECORDED], chosen[rule])
             if changed is not None:
@@ -139,74 +135,6 @@ def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> No
                 "strategies": shown,
             }
         )
-
-
-def _record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
-    recorded = Result.model_validate(row.result)
-    options = tuple(Option.model_validate(option) for option in row.options)
-    number = isinstance(row.stake, int | float) and not isinstance(row.stake, bool)
-    return Record(
-        task_id=row.task_id,
-        subtask_id=subtask.id,
-        options=tuple(option for option in options if not option.arguments),
-        eligible=tuple(row.eligible),
-        rounds=row.rounds,
-        overdue=was_overdue(recorded, row.step),
-        stake=float(row.stake) if number else None,
-        recorded=recorded,
-        spec=subtask,
-        right=row.right_action,
-    )
-
-
-def _replay_recorded(setup: _Setup, record: Record, row: RecordedDecision) -> Redecided | str:
-    """The record decided once more as it was decided; where that does not give it back, how it differs."""
-    version = record.recorded.calibration
-    if version is not None and version not in setup.by_version:
-        return f"calibration {version}, which it names, is not stored"
-    learned = None
-    if version is not None:
-        # A threshold that did not stand then does not stand now, whatever became of the calibration since.
-        gone = _UNKNOWN_THRESHOLD if record.recorded.certified is None else None
-        learned = learned_from(setup.by_version[version], gone)
-    try:
-        again = redecide(record, StrategySpec.model_validate(row.strategy), learned)
-    except ValueError as problem:
-        return f"its strategy cannot be used any more: {problem}"
-    return mismatch(record, again) or again
-
-
-def _as_recorded(row: RecordedDecision, record: Record, replayed: Redecided | str) -> Choice:
-    leader = replayed.leader if isinstance(replayed, Redecided) else _named(row, record.recorded.option)
-    overtaken = record.recorded.kind is ResultKind.DECIDED and row.option is None
-    return Choice(OVERTAKEN if overtaken else record.recorded.kind, row.action, leader, identified=True)
-
-
-def _named(row: RecordedDecision, option: str | None) -> str | None:
-    return next((one["action"] for one in row.options if one["name"] == option), None)
-
-
-def _learned(standing: Standing | None, row: RecordedDecision) -> Learned | None:
-    """What the case is decided with. Thresholds are certified for one panel: for another they do not stand."""
-    if standing is None:
-        return None
-    calibration = standing.calibration
-    sat = {proposal.persona: proposal.persona_version for given in row.rounds for proposal in given}
-    gone = None
-    if standing.status is CalibrationStatus.ALARMED:
-        gone = f"calibration {calibration.version} alarmed: {standing.note}"
-    elif set(row.eligible) != set(calibration.panel) or any(
-        calibration.panel.get(persona) != version for persona, version in sat.items()
-    ):
-        gone = f"calibration {calibration.version} is of another panel"
-    return learned_from(calibration, gone)
-
-
-def _kind(again: Redecided) -> str:
-    """The kind of result; a decision that a counter-proposal overtook has one of its own."""
-    if again.kind is ResultKind.DECIDED and not again.decided:
-        return OVERTAKEN
-    return again.kind or ""
 
 
 def _within(standing: Standing | None, row: RecordedDecision) -> bool:

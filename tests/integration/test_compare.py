@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def kind(settings: Settings) -> TaskType:
 
 
 @pytest.fixture
-async def recorded(runtime: Runtime, kind: TaskType, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
+async def recorded(runtime: Runtime, kind: TaskType, monkeypatch: pytest.MonkeyPatch) -> AsyncEngine:
     """A decided batch with its outcomes; from then on no persona can be asked."""
     async with runtime.engine.connect() as connection:
         there = await connection.scalar(text("SELECT count(*) FROM batches"))
@@ -48,7 +47,7 @@ async def recorded(runtime: Runtime, kind: TaskType, monkeypatch: pytest.MonkeyP
         raise AssertionError("a replay asks nobody")
 
     monkeypatch.setattr(Panelist, "propose", asked)
-    yield runtime.engine
+    return runtime.engine
 
 
 async def _decide(runtime: Runtime, kind: TaskType) -> None:
