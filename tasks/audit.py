@@ -9,6 +9,7 @@ from domain.canonical import digest
 from domain.decision import Decision, ResultKind
 from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, TaskType
 from negotiation.calibration.cusum import alarm
+from negotiation.force import to_calibrate
 from negotiation.settle import certification
 from negotiation.strategies import STRATEGIES
 from storage.repositories import audits as rows
@@ -60,7 +61,7 @@ async def _check(connection: AsyncConnection, task_type: TaskType, version: int)
         return
     errors = [not audit.right for audit in await rows.audits_of(connection, *place) if audit.right is not None]
     made = (await calibrations.find(connection, *place)).calibration
-    alpha = certified_share(made, task_type.subtask(task_type.answer).strategy)
+    alpha = certified_share(made, to_calibrate(task_type.subtask(task_type.answer).strategy))
     raised = alarm(errors, alpha)
     if raised is not None:
         note = f"{sum(errors[: raised.after])} of {raised.after} audits were wrong; {alpha:.1%} was certified"

@@ -8,7 +8,6 @@ from domain.decision import Decision
 from domain.guard import Effect, Hop, Subject, Verdict
 from domain.proposal import Option
 from domain.task import SubtaskStatus
-from domain.task_type import SubtaskSpec
 from storage.repositories.approvals import latest_approval
 from storage.repositories.negotiation import load_decision
 from storage.repositories.tasks import set_subtask
@@ -33,15 +32,13 @@ async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
         if option is None:
             # The answer was given for something that has changed since: ask again.
             return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": decision.result.kind.value}
-        verdict = context.gate.judge(_subject(context, spec, decision, option, bound))
+        verdict = context.gate.judge(_subject(context, decision, option, bound))
         verdict = verdict.model_copy(update={"approval_id": bound.id if bound else None})
         await _record(context, work, subtask_id, verdict)
     return {"effect": verdict.effect.value, "cause": ", ".join(verdict.policy_ids)}
 
 
-def _subject(
-    context: StageContext, spec: SubtaskSpec, decision: Decision, option: Option, approval: Approval | None
-) -> Subject:
+def _subject(context: StageContext, decision: Decision, option: Option, approval: Approval | None) -> Subject:
     said = [option.name, option.arguments, decision.reasons]
     return Subject(
         hop=Hop.ARGUMENTS,
@@ -53,7 +50,7 @@ def _subject(
             "explained": is_explained(decision) or approval is not None,
             "margin_bp": round(decision.result.margin * 10_000),
             "rounds": decision.rounds,
-            "strategy": spec.strategy.name,
+            "strategy": decision.explanation["strategy"]["name"],
             "result": decision.result.kind.value,
             "memory_degraded": decision.memory_degraded,
             "approved": approval is not None,

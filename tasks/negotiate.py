@@ -8,6 +8,7 @@ from domain.proposal import Option, Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from negotiation.explanation import explain, stated_reasons
+from negotiation.force import in_force, to_calibrate
 from negotiation.rounds import declared_options, next_step, resolve, widen
 from storage.repositories.negotiation import (
     Seen,
@@ -75,6 +76,7 @@ async def _conclude(
     widened = len(_options(spec, rounds)) > len(options)
     overdue = work.overdue or await _is_late(context, work, spec)
     learned = await learning(context, work.connection, spec)
+    spec = spec.model_copy(update={"strategy": in_force(spec.strategy, learned.terms.learned)})
     result = resolve(spec.strategy, options, spec.panel, rounds, overdue=overdue, terms=learned.terms)
     step = next_step(spec.strategy, options, widened, rounds, result, overdue, learned.terms)
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
@@ -122,7 +124,8 @@ def _shadow(spec: SubtaskSpec, rounds: Sequence[Sequence[Proposal]], learned: Le
     """What the shadow calibration makes of the blind vote, the one that calibrations are made from."""
     if learned.shadow is None:
         return None
-    result = resolve(spec.strategy, declared_options(spec), spec.panel, rounds[:1], terms=learned.shadow_terms)
+    strategy = to_calibrate(spec.strategy)
+    result = resolve(strategy, declared_options(spec), spec.panel, rounds[:1], terms=learned.shadow_terms)
     return Shadow(calibration=learned.shadow.version, kind=result.kind, option=result.option, score=result.score)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.tables import (
     actions,
     approvals,
+    audits,
     batches,
     decisions,
     events,
@@ -106,6 +107,7 @@ async def parts(connection: AsyncConnection, task_id: str) -> dict[str, Sequence
         (verdicts, (verdicts.c.at, verdicts.c.key)),
         (approvals, (approvals.c.created_at, approvals.c.id)),
         (actions, (actions.c.at, actions.c.subtask_id)),
+        (audits, (audits.c.subtask_id,)),
         (outcomes, (outcomes.c.task_id,)),
     )
     return {

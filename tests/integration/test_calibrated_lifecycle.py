@@ -203,6 +203,22 @@ async def test_another_version_of_a_persona_withdraws_it(settings: Settings, tmp
         )
 
 
+async def test_the_second_strategy_takes_over_with_the_first_activation(settings: Settings, tmp_path: Path) -> None:
+    later = {"certify": {"audit": 1.0}}
+    async with _open(settings, write_calibrated(tmp_path, name="plurality", when_calibrated=later)) as runtime:
+        await _store(runtime.engine, calibration(1), active=False)
+        status, decision = await _decide(runtime, AGREED)
+        assert (status, decision.result.rule) == (TaskStatus.DONE, "plurality")
+        assert decision.shadow is not None
+        assert decision.shadow.score == pytest.approx(0.982, abs=1e-3)
+        async with runtime.engine.begin() as connection:
+            await calibrations.activate(connection, *PLACE, 1)
+        status, decision = await _decide(runtime, AGREED)
+        assert (status, decision.result.rule) == (TaskStatus.DONE, "calibrated_pool")
+        assert [one.task_id for one in await _audits(runtime, 1)] == [decision.task_id]
+        assert (await _decide(runtime, SPLIT))[0] is TaskStatus.PARKED
+
+
 async def test_a_higher_stake_goes_to_a_person(settings: Settings, tmp_path: Path) -> None:
     async with _open(settings, write_calibrated(tmp_path, certify={"stake_limit": 499})) as runtime:
         await _store(runtime.engine, calibration(1), active=True)
