@@ -71,6 +71,7 @@ def test_show_gives_the_whole_task(database: Connection, capsys: pytest.CaptureF
         "verdicts",
         "approvals",
         "actions",
+        "audits",
         "outcome",
     }
     assert main(["show", task]) == 0
