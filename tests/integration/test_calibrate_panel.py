@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from sqlalchemy import Connection, func, select
 
 from catalog.cases import Case, read_cases
@@ -38,6 +40,9 @@ def database(dsn: str, prefect_api: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
         # The stack's own environment would outlive the test; all that the flow needs of it stands by now.
         monkeypatch.setattr(calibration, "enter_stack", lambda *, quiet: None)
         yield connection
+    # What Prefect sends in the background must be out before its server is gone: it would retry for minutes.
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
 
 
 async def _decide(runtime: Runtime, offset: int, limit: int) -> tuple[Case, ...]:
@@ -153,6 +158,7 @@ async def test_from_resolved_cases_to_a_calibration_in_force(
     assert "no shadow newer than 1, which stands" in capsys.readouterr().err
 
     assert await _run("--seed", "5") == 0
+    capsys.readouterr()
     activated = (await _json(capsys, "--activate"))["activated"]
     assert (activated["old"]["version"], activated["new"]["version"], activated["changed"]) == (1, 2, True)
     states = {one["version"]: one["status"] for one in (await _json(capsys, "--list"))["calibrations"]}
