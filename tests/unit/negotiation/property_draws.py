@@ -46,6 +46,41 @@ ballots = st.lists(st.tuples(said, confidences), max_size=len(PANEL)).map(
 )
 
 
+@st.composite
+def unanimous(draw: st.DrawFn) -> tuple[str, list[Proposal]]:
+    """An option, and votes for it alone."""
+    option = draw(st.sampled_from(NAMES))
+    given_ = draw(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=7))
+    rest = st.permutations([name for name in NAMES if name != option])
+    rankings = [draw(st.sampled_from(((), (option, *draw(rest))))) for _ in given_]
+    return option, [
+        proposal(persona, option, confidence, ranking=ranking)
+        for persona, confidence, ranking in zip(PANEL, given_, rankings, strict=False)
+    ]
+
+
+heard_rounds = st.lists(st.lists(st.tuples(choices, confidences, st.booleans()), max_size=5), min_size=1, max_size=4)
+
+
+def heard(rounds: list[list[tuple[str | None, float, bool]]]) -> list[list[Proposal]]:
+    """Proposals of these rounds; some votes rank all options, some cite what others have shown."""
+    cites = ("field:p0", "field:p1")
+    return [
+        [
+            proposal(
+                persona,
+                option,
+                confidence,
+                number,
+                cites=cites if revises else (),
+                ranking=(option, *(name for name in NAMES if name != option)) if revises and option else (),
+            )
+            for persona, (option, confidence, revises) in zip(PANEL, given_round, strict=False)
+        ]
+        for number, given_round in enumerate(rounds)
+    ]
+
+
 def spec_of(name: str, **more: Any) -> StrategySpec:
     return StrategySpec(name=name, parameters=PARAMETERS.get(name, {}), **{"quorum": "1/100", "min_casting": 1, **more})
 

@@ -23,11 +23,14 @@ from tests.unit.negotiation.property_draws import (
     choices,
     confidences,
     decide,
+    heard,
+    heard_rounds,
     learned,
     lifted,
     proposal,
     spec_of,
     terms_of,
+    unanimous,
 )
 
 quick = settings(max_examples=30, deadline=None)
@@ -87,18 +90,6 @@ def test_neutrality(name, votes, names, data):
     assert (other.kind, other.option, other.margin) == (one.kind, new[one.option], one.margin)
     for before, after in ((one.tally, other.tally), (one.posterior or {}, other.posterior or {})):
         assert after == {new[option]: score for option, score in before.items()}
-
-
-@st.composite
-def unanimous(draw):
-    option = draw(st.sampled_from(NAMES))
-    given_ = draw(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=7))
-    rest = st.permutations([name for name in NAMES if name != option])
-    rankings = [draw(st.sampled_from(((), (option, *draw(rest))))) for _ in given_]
-    return option, [
-        proposal(persona, option, confidence, ranking=ranking)
-        for persona, confidence, ranking in zip(PANEL, given_, rankings, strict=False)
-    ]
 
 
 @holding("unanimity")
@@ -262,28 +253,6 @@ def test_a_veto_changes_no_score(name, votes, target, data):
 def test_personas_that_are_alike_lead_as_in_plurality(name, votes, rate):
     alike = Terms(learned(dict.fromkeys(PANEL, rate), {}))
     assert decide(name, votes, alike).option == decide("plurality", votes).option
-
-
-heard_rounds = st.lists(st.lists(st.tuples(choices, confidences, st.booleans()), max_size=5), min_size=1, max_size=4)
-
-
-def heard(rounds):
-    """Proposals of these rounds; some votes rank all options, some cite what others have shown."""
-    cites = ("field:p0", "field:p1")
-    return [
-        [
-            proposal(
-                persona,
-                option,
-                confidence,
-                number,
-                cites=cites if revises else (),
-                ranking=(option, *(name for name in NAMES if name != option)) if revises and option else (),
-            )
-            for persona, (option, confidence, revises) in zip(PANEL, given_round, strict=False)
-        ]
-        for number, given_round in enumerate(rounds)
-    ]
 
 
 @holding("recomputed")
