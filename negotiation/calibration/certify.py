@@ -1,4 +1,11 @@
-"""The certified threshold: Learn-then-Test with fixed-sequence testing (Angelopoulos et al., arXiv 2110.01052)."""
+"""The certified threshold: Learn-then-Test (Angelopoulos et al., arXiv 2110.01052).
+
+The thresholds are tested from strict to loose in an order that no label has touched. A test that holds hands its level
+on to the next, looser threshold; one that fails ends that run (fixed-sequence testing). With many cases the level is
+shared between two starting points, and what a run still holds joins the next start: the fallback procedure (Wiens,
+2003), which keeps the probability of any false certificate at delta. The second start is worth half the level: among
+the surest few dozen cases one unlucky or mislabelled one would end the only run.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +17,24 @@ from scipy.stats import binom
 
 from domain.calibration import Certificate
 from negotiation.calibration.cases import Scored
+
+LEAST_START = 45
+"""No run starts on fewer cases, where there are so many: at a large alpha a dozen cases say next to nothing."""
+
+LEAST_FOR_TWO = 300
+"""Certification cases from which on there are two starting points."""
+
+SECOND_START = 1 / 4
+"""Share of the certification cases that the second starting point accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a run of tests begins, and at which level."""
+
+    accepted: int
+    """It begins at the strictest threshold that accepts so many cases."""
+    level: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +48,24 @@ class Step:
     """Of the accepted ones."""
     p_value: float
     """BinomCDF(errors; accepted, alpha): how likely so few errors would be if more than alpha were wrong."""
+    level: float
+    """The threshold holds where the p-value is at most this."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the threshold is certified."""
+        return self.p_value <= self.level
+
+
+def starts(cases: int, alpha: float, delta: float) -> tuple[Start, ...]:
+    """The starting points for so many certification cases, strictest first; their levels add up to delta.
+
+    They depend on no label and no score. No start lies where not even an error-free run could hold.
+    """
+    if cases < LEAST_FOR_TWO:
+        return (Start(max(least_cases(alpha, delta), min(LEAST_START, cases)), delta),)
+    first = max(least_cases(alpha, delta / 2), LEAST_START)
+    return (Start(first, delta / 2), Start(max(first, round(SECOND_START * cases)), delta / 2))
 
 
 def least_cases(alpha: float, delta: float) -> int:
@@ -56,20 +99,19 @@ def grid_of(scores: Sequence[float], size: int = 100) -> tuple[float, ...]:
 
 
 def sequence(grid: Sequence[float], scored: Sequence[Scored], alpha: float, delta: float) -> tuple[Step, ...]:
-    """The hypotheses in the order of their tests: from the strictest threshold that can be certified to the loosest.
-
-    The start depends on scores alone: the strictest threshold that accepts at least `least_cases` cases, since no
-    stricter one could be certified even without an error.
-    """
-    least = least_cases(alpha, delta)
+    """The tests in their order, from the strictest threshold of the first start on; without those at a level of 0."""
     thresholds = np.unique(np.asarray([one for one in grid if one > 0.0], dtype=np.float64))[::-1]
     accepted, errors = _counts(thresholds, scored)
     p_values = binom.cdf(errors, accepted, alpha)
-    return tuple(
-        Step(float(threshold), int(n), int(wrong), float(p_value))
-        for threshold, n, wrong, p_value in zip(thresholds, accepted, errors, p_values, strict=True)
-        if n >= least
-    )
+    ahead = list(starts(len(scored), alpha, delta))
+    level, steps = 0.0, []
+    for threshold, n, wrong, p_value in zip(thresholds, accepted, errors, p_values, strict=True):
+        while ahead and n >= ahead[0].accepted:
+            level += ahead.pop(0).level
+        if level > 0.0:
+            steps.append(Step(float(threshold), int(n), int(wrong), float(p_value), level))
+            level = level if steps[-1].held else 0.0
+    return tuple(steps)
 
 
 def certify(
@@ -78,16 +120,11 @@ def certify(
     """The loosest threshold that held.
 
     Where cases are exchangeable, with probability 1 - delta at most a share alpha of the cases with a score of at
-    least the threshold is wrong. Fixed-sequence testing: each threshold is tested at the full delta, in an order that
-    no label has touched, and the first that fails ends it, so testing many costs nothing (section 5 of the source).
-    `scored` must be cases that neither the strategy was fitted on nor the grid was taken from.
+    least the threshold is wrong. `scored` must be cases that neither the strategy was fitted on nor the grid was
+    taken from.
     """
-    held: Step | None = None
     steps = sequence(grid, scored, alpha, delta)
-    for step in steps:
-        if step.p_value > delta:
-            break
-        held = step
+    held = next((step for step in reversed(steps) if step.held), None)
     found = {"strategy": rule, "measure": measure, "alpha": alpha, "delta": delta, "cases": len(scored)}
     if held is None:
         reason = _refused(steps, grid, scored, alpha, delta)
@@ -117,19 +154,21 @@ def _counts(thresholds: NDArray[np.float64], scored: Sequence[Scored]) -> tuple[
 
 
 def _refused(steps: Sequence[Step], grid: Sequence[float], scored: Sequence[Scored], alpha: float, delta: float) -> str:
-    least, bound = least_cases(alpha, delta), f"{100 * alpha:g} %"
+    bound = f"{100 * alpha:g} %"
     if steps:
-        first = steps[0]
+        near = min(steps, key=lambda step: step.p_value / step.level)
         return (
-            f"nothing certifies {bound}: {_errors(first.errors)} in {first.accepted} of {len(scored)} certification "
-            f"cases at or above {first.threshold:.4g} (p = {first.p_value:.3g}, at most {delta:g} certifies); "
-            f"{cases_needed(first.errors, alpha, delta)} cases with so many errors would be needed"
+            f"nothing certifies {bound}: {_errors(near.errors)} in {near.accepted} of {len(scored)} certification "
+            f"cases at or above {near.threshold:.4g} (p = {near.p_value:.3g}, at most {near.level:g} certifies); "
+            f"{cases_needed(near.errors, alpha, near.level)} cases with so many errors would be needed"
         )
+    first = starts(len(scored), alpha, delta)[0]
     loosest = min((one for one in grid if one > 0.0), default=None)
     usable = 0 if loosest is None else sum(case.decided and case.score >= loosest for case in scored)
     return (
         f"nothing certifies {bound}: {usable} of {len(scored)} certification cases could be accepted, and at least "
-        f"{least} without an error are needed (p = {(1.0 - alpha) ** usable:.3g} at best, at most {delta:g} certifies)"
+        f"{first.accepted} without an error are needed (p = {(1.0 - alpha) ** usable:.3g} at best, "
+        f"at most {first.level:g} certifies)"
     )
 
 
