@@ -140,8 +140,13 @@ def _against(
         difference = paired_difference(hits, before, seed)
         if difference is not None:
             found[name] = difference
-    adjusted = holm({name: difference.p for name, difference in found.items()})
-    return {name: Against(difference=difference, holm=adjusted[name]) for name, difference in found.items()}
+    return adjusted(found)
+
+
+def adjusted(found: Mapping[str, PairedDifference]) -> dict[str, Against]:
+    """Each difference with its p adjusted for all of them."""
+    values = holm({name: difference.p for name, difference in found.items()})
+    return {name: Against(difference=difference, holm=values[name]) for name, difference in found.items()}
 
 
 def _answer(choice: Choice, leaders: bool) -> str | None:

@@ -1,6 +1,6 @@
 """A share with its uncertainty."""
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, fisher_exact
 
 from domain.model import Frozen
 
@@ -59,3 +59,11 @@ def difference(now: Rate, before: Rate) -> Difference | None:
     below = ((now.value - now.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
     above = ((now.high - now.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
     return Difference(value=value, low=value - below, high=value + above)
+
+
+def unpaired_p(now: Rate, before: Rate) -> float | None:
+    """Fisher's exact test of two independent shares, two-sided; None where one has no value."""
+    if now.n == 0 or before.n == 0:
+        return None
+    counts = [[now.hits, now.n - now.hits], [before.hits, before.n - before.hits]]
+    return float(fisher_exact(counts).pvalue)

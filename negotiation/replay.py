@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from domain.decision import Result, ResultKind
 from domain.proposal import Option, Proposal
-from domain.task_type import StrategySpec, SubtaskSpec
+from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec
 from negotiation.conclusion import Conclusion, Floor, conclude, floor_of
 from negotiation.learned import Learned
-from negotiation.settle import Terms, count_ballot
+from negotiation.settle import Terms, certification, count_ballot, judge
 
 COMPARED = ("kind", "option", "tally", "margin", "score")
 """What a replay of the recorded strategy has to give back exactly."""
@@ -100,8 +100,34 @@ def _leader(spec: StrategySpec, floor: Floor, end: Conclusion, terms: Terms) -> 
     name = end.result.option
     if end.result.kind in (ResultKind.NO_QUORUM, ResultKind.BLOCKED):
         # Such a result names nobody: the count behind it does.
-        name = count_ballot(spec, [option.name for option in floor.options], floor.ballot, terms).leader
+        name = count_ballot(spec, _names(floor), floor.ballot, terms).leader
     return next((option.action for option in floor.options if option.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class BlindVote:
+    """What a strategy makes of the blind vote, which every record holds."""
+
+    leader: str | None
+    """The action that leads, whether or not it may decide; None on a tie."""
+    decided: bool
+    """Whether its certified threshold lets it decide without a person."""
+
+
+def count_blind(
+    record: Record, spec: StrategySpec, learned: Learned | None, certified: CertifySpec | None = None
+) -> BlindVote:
+    """Count the blind round alone. `certified`: the bound to keep where the strategy itself asks for none."""
+    floor, terms = record.floor(0), Terms(learned, record.stake)
+    bound = certification(spec) or certified
+    found = judge(spec.model_copy(update={"certify": bound}), _names(floor), floor.ballot, terms)
+    leader = found.counted.count.leader
+    action = next((option.action for option in floor.options if option.name == leader), None)
+    return BlindVote(action, bound is not None and found.kind is ResultKind.DECIDED)
+
+
+def _names(floor: Floor) -> list[str]:
+    return [option.name for option in floor.options]
 
 
 def mismatch(record: Record, again: Redecided) -> str | None:

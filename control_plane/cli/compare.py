@@ -24,11 +24,20 @@ def compare(
     alpha: Annotated[
         float | None, typer.Option(help="Decide only above a threshold certified for this share of errors.")
     ] = None,
+    against: Annotated[
+        str,
+        typer.Option(help="What blind votes are tested against: one of the strategies; recorded: the one in force."),
+    ] = "recorded",
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     limit_cases: Annotated[int, typer.Option(min=0, help="How many changed cases are listed at most.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Decide what was recorded once more under other strategies, without asking any persona again.
+
+    Every strategy runs under the rules that the case was decided by: those of the task type's strategy block, or, on
+    cases decided with a calibration, those of its `when_calibrated` (a certified threshold, no escalate_below).
+    "blind vote" counts round 0 alone, which every case holds: a tie is wrong; "certified" is what the strategy's own
+    certificate in the calibration would decide, and how much of that is wrong.
 
     Example: parley compare credit_review --strategies plurality,supermajority:theta=3/4,log_odds --since 7d
     """
@@ -42,10 +51,11 @@ def compare(
     request = CompareRequest(
         strategies=strategies,
         since=parse_since(since) if since else None,
-        until=parse_since(until) if until else None,
+        until=parse_since(until, option="--until") if until else None,
         batch_ids=batch or None,
         calibration=calibration,
         alpha=alpha,
+        against=against,
         seed=seed,
         limit_cases=limit_cases,
     )
@@ -74,12 +84,49 @@ def _show(found: dict[str, Any]) -> None:
         say("")
         columns = ("against the record", "of", "n", "wins", "losses", "difference, 95 %", "p", "p (Holm)")
         table(columns, (_against(*one) for one in against))
+    show_blind(found["blind"])
     _show_flips(found)
     again = found["recorded_again"]
     say(f"recorded results given back by their own strategy: {again['same']} of {found['cases']}")
     for one in again["mismatches"]:
         say(f"  {one['task_id']}: {one['problem']}")
     say(f"hash: {found['hash']}")
+
+
+def show_blind(found: dict[str, Any]) -> None:
+    """Print what the strategies make of the same blind votes, the paired tests, and in words what they say."""
+    say("")
+    columns = (
+        "blind vote",
+        "right",
+        "ties",
+        "certified",
+        "wrong of these",
+        "wins",
+        "losses",
+        "difference, 95 %",
+        "p",
+        "Holm",
+    )
+    table(columns, (_blind(row, found["reference"]) for row in found["strategies"]))
+    for line in found["words"]:
+        say(line)
+
+
+def _blind(row: dict[str, Any], reference: str) -> tuple[Any, ...]:
+    from evaluation.rates import Rate
+    from evaluation.words import interval, percent
+
+    name = f"{row['strategy']} *" if row["strategy"] == reference else row["strategy"]
+    covered, wrong = row["certified_coverage"], row["certified_error"]
+    figures = (
+        interval(Rate(**row["accuracy"])),
+        row["ties"],
+        percent(covered["value"]),
+        f"{percent(wrong['value'])} ({wrong['hits']} of {wrong['n']})",
+    )
+    against = row["against"]
+    return (name, *figures, *(_paired(against) if against else ("-",) * 5))
 
 
 def _show_flips(found: dict[str, Any]) -> None:
@@ -115,13 +162,16 @@ def _figures(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _against(strategy: str, measure: str, found: dict[str, Any]) -> tuple[Any, ...]:
+    return (strategy, measure, found["difference"]["n"], *_paired(found))
+
+
+def _paired(found: dict[str, Any]) -> tuple[Any, ...]:
     from evaluation.rates import Difference
     from evaluation.words import change
 
     paired = found["difference"]
     difference = Difference(value=paired["value"], low=paired["low"], high=paired["high"])
-    figures = (paired["n"], paired["wins"], paired["losses"], change(difference))
-    return (strategy, measure, *figures, f"{paired['p']:.3g}", f"{found['holm']:.3g}")
+    return (paired["wins"], paired["losses"], change(difference), f"{paired['p']:.3g}", f"{found['holm']:.3g}")
 
 
 COMMANDS = (compare,)

@@ -1,4 +1,4 @@
-"""The command demo: the sample pilot through the whole lifecycle."""
+"""The command demo: the sample pilot through the whole lifecycle, before and after it is calibrated."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,27 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from control_plane.cli.evaluation import report
+from control_plane.cli.demo_words import show_calibration, show_end, show_period, show_second
 from control_plane.cli.options import Json
 from control_plane.cli.output import emit_json, note, say
 from control_plane.cli.session import catalog, enter_stack, settings, with_engine
-from control_plane.cli.submission import follow_batch, spelled
+from control_plane.cli.submission import follow_batch
 from domain.task import Lane
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from catalog.cases import CaseFile
-    from control_plane.services.batches import BatchResult
     from control_plane.services.demo import DemoPeriod
     from domain.task_type import TaskType
+    from tasks.calibration_words import Report
 
 CASES = Path("credit_review/data/applications.csv")
+_USED_UP = "every application of the sample was used"
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """The pilot's file, and the part of it that is this demo's."""
+    """The pilot's file, and the part of it that is this period's."""
 
     kind: "TaskType"
     path: Path
@@ -35,27 +36,30 @@ class _Sample:
 
 
 def demo(
-    count: Annotated[int, typer.Option(min=1, help="How many applications on the direct lane.")] = 300,
+    count: Annotated[int, typer.Option(min=1, help="How many applications on the direct lane, in each phase.")] = 300,
     traced: Annotated[int, typer.Option(min=0, help="How many more that Prefect shows stage by stage.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Take the sample pilot through the whole lifecycle: start the stack, decide, record what came true, evaluate.
 
-    Each demo goes on where the one before ended, and compares itself with it. Example: parley demo
+    Then the second phase: calibrate on all outcomes so far, activate that, decide the next applications by it, and
+    say what every strategy would have made of the same proposals. Each demo goes on where the one before ended.
+    Example: parley demo
     """
     _start()
     sample = _sample(count, traced)
     if sample is None:
         _ran_out(as_json)
         return
-    period = sample.period
-    note(f"demo {period.number}: applications {period.offset + 1} to {period.offset + period.direct + period.traced}")
-    results = _run(sample)
-    shown = _look_back(sample, results)
+    shown = _period(sample)
+    if not as_json:
+        show_period(shown)
+    shown["second_phase"] = _second(sample, count, as_json)
+    shown |= _pointers([one["batch_id"] for one in shown["batches"]], Path(shown["evaluation"]["html"]).parent)
     if as_json:
         emit_json(shown)
         return
-    _print(shown)
+    show_end(shown)
 
 
 def _start() -> None:
@@ -81,49 +85,97 @@ def _sample(count: int, traced: int) -> _Sample | None:
 
 
 def _ran_out(as_json: bool) -> None:
-    text = "every application of the sample was used: look with `parley tasks`, or `parley down` and a new PARLEY_STATE"
+    text = f"{_USED_UP}: look with `parley tasks`, or `parley down` and a new PARLEY_STATE"
     if as_json:
         emit_json({"ran_out": True, "message": text})
         return
     say(text)
 
 
-def _run(sample: _Sample) -> "list[BatchResult]":
+def _period(sample: _Sample) -> dict[str, Any]:
+    """Decide the period's rows, record their outcomes, evaluate."""
     from control_plane.services.batches import BatchRequest
-    from control_plane.services.demo import PRINCIPAL
+    from control_plane.services.demo import PRINCIPAL, in_force_now
+    from control_plane.services.evaluation import evaluate_pilot
 
     period, name = sample.period, sample.kind.name
+    strategy = with_engine(lambda engine: in_force_now(engine, sample.kind))
+    first, last = period.offset + 1, period.offset + period.direct + period.traced
+    note(f"period {period.number}: applications {first} to {last}, decided by {strategy}")
     parts = ((Lane.DIRECT, period.offset, period.direct), (Lane.TRACED, period.offset + period.direct, period.traced))
-    return [
+    results = [
         follow_batch(BatchRequest(name, sample.path, lane, PRINCIPAL, rows, offset), rows, f"{name} {lane.value}")
         for lane, offset, rows in parts
         if rows
     ]
-
-
-def _look_back(sample: _Sample, results: "list[BatchResult]") -> dict[str, Any]:
-    from control_plane.services.evaluation import evaluate_pilot
-
     ids = [result.batch_id for result in results]
     recorded = _record(sample, ids)
-    found = evaluate_pilot(sample.kind.name, batch_ids=ids, reference_batch_ids=sample.period.reference or None)
+    note(f"{recorded} outcomes recorded; evaluating")
     return {
-        "demo": sample.period.number,
+        "demo": period.number,
+        "applications": [first, last],
+        "decided_by": strategy,
         "batches": [{"batch_id": one.batch_id, "counts": dict(one.counts)} for one in results],
         "outcomes": recorded,
-        "evaluation": found,
-        **_pointers(ids, Path(found["html"]).parent),
+        "evaluation": evaluate_pilot(name, batch_ids=ids, reference_batch_ids=period.reference or None),
     }
 
 
 def _record(sample: _Sample, ids: list[str]) -> int:
-    """Record what came true for all of the demo's tasks, parked ones too; how many that is."""
+    """Record what came true for all of the period's tasks, parked ones too; how many that is."""
     from control_plane.services import demo as service
     from control_plane.services.outcomes import LabelledCase, record_cases
 
     cases = [LabelledCase(one.line, one.key, one.outcome) for one in sample.file.cases if one.outcome is not None]
     types = {sample.kind.name: sample.kind}
     return with_engine(lambda engine: record_cases(engine, types, cases, service.PRINCIPAL, ids)).tasks
+
+
+def _second(first: _Sample, count: int, as_json: bool) -> dict[str, Any]:
+    """Calibrate, activate, decide the next rows by it, and compare; or why not."""
+    from control_plane.services.calibration import calibrate_panel
+    from control_plane.services.second_phase import skipped
+
+    sample = _sample(count, 0)
+    if sample is None:
+        return _skip(f"no second phase: {_USED_UP}", None, as_json)
+    note("calibrating on all outcomes so far")
+    report = with_engine(lambda _: calibrate_panel(first.kind.name))
+    problem = skipped(report)
+    if problem is not None:
+        return _skip(problem, report, as_json)
+    activated = _activate(first.kind)
+    if not as_json:
+        show_calibration(report)
+    found = {"calibration": report, "activated": activated, **_period(sample)}
+    note("every strategy decides the same proposals")
+    found |= _compare(sample.kind, report, found)
+    if not as_json:
+        show_second(found)
+    return found
+
+
+def _skip(why: str, report: "Report | None", as_json: bool) -> dict[str, Any]:
+    if not as_json:
+        say(f"\n{why}")
+    return {"skipped": why, "calibration": report}
+
+
+def _activate(kind: "TaskType") -> Any:
+    from control_plane.services.calibration import activate
+
+    personas = catalog(settings()).personas(kind.name)
+    return with_engine(lambda engine: activate(engine, kind, personas, None, "by parley demo"))
+
+
+def _compare(kind: "TaskType", report: "Report", found: dict[str, Any]) -> dict[str, Any]:
+    from control_plane.services.second_phase import against_first, look
+
+    ids, calibration = [one["batch_id"] for one in found["batches"]], report.calibration
+    if calibration is None:
+        raise ValueError("a second phase has a calibration")
+    looked = with_engine(lambda engine: look(engine, kind, ids, calibration))
+    return {**looked, "against_first": against_first(found["evaluation"])}
 
 
 def _pointers(ids: list[str], folder: Path) -> dict[str, Any]:
@@ -147,23 +199,6 @@ def _pointers(ids: list[str], folder: Path) -> dict[str, Any]:
         }
 
     return with_engine(look)
-
-
-def _print(shown: dict[str, Any]) -> None:
-    say("")
-    for batch in shown["batches"]:
-        say(f"batch {batch['batch_id']}: {spelled(batch['counts'])}")
-    say(f"{shown['outcomes']} outcomes recorded\n")
-    report(shown["evaluation"])
-    if shown["prefect"]:
-        say("\nstage by stage in Prefect:")
-    for url in shown["prefect"].values():
-        say(f"  {url}")
-    if shown["explained"] is not None:
-        say(f"\nwhy, for one of them: parley explain {shown['explained']['task_id']}")
-        say(f"  {shown['explained']['markdown']}")
-    say(f"waiting for a person: {shown['open_approvals']}: parley approvals")
-    say("the stack stays up: parley down stops it")
 
 
 COMMANDS = (demo,)

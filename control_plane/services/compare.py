@@ -9,15 +9,24 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from control_plane.services.compared_strategies import RECORDED, read_names, strategy_specs
-from control_plane.services.replaying import as_recorded, kind_of, learned_for, replay_recorded, to_record
+from control_plane.services.compared_strategies import RECORDED, Rules, read_names, reference_rule, strategy_specs
+from control_plane.services.replaying import (
+    as_recorded,
+    blind_of,
+    kind_of,
+    learned_for,
+    replay_recorded,
+    to_record,
+    under_its_rules,
+)
 from domain.calibration import Calibration, CalibrationStatus
 from domain.canonical import digest
 from domain.errors import InputError, ParleyError
-from domain.task_type import StrategySpec, SubtaskSpec, TaskType
+from domain.task_type import SubtaskSpec, TaskType
 from evaluation.compared import Choice, compare, flip
-from negotiation.learned import learned_from
-from negotiation.replay import Redecided, redecide
+from evaluation.compared_blind import BlindChoice, BlindFigures, compare_blind, in_words
+from negotiation.learned import Learned, learned_from
+from negotiation.replay import BlindVote, Record, Redecided, redecide
 from negotiation.settle import lacking
 from negotiation.strategies import STRATEGIES
 from storage.repositories import calibrations
@@ -40,6 +49,8 @@ class CompareRequest:
     """A version, or `none`; by default the one in force."""
     alpha: float | None = None
     """Every strategy decides only above a threshold that is certified for this error bound."""
+    against: str = RECORDED
+    """What the blind votes are tested against: a strategy that is compared, or the one in force on each case."""
     seed: int = 0
     limit_cases: int = 100
     """How many flips and mismatches are listed at most; all are counted."""
@@ -50,7 +61,7 @@ class _Setup:
     """What every case is decided with."""
 
     subtask: SubtaskSpec
-    specs: Mapping[str, StrategySpec]
+    rules: Mapping[str, Rules]
     standing: Standing | None
     by_version: Mapping[int, Calibration]
     """For replaying what was recorded."""
@@ -61,6 +72,7 @@ class _Found:
     """What the cases gave, in their order."""
 
     choices: dict[str, list[Choice]]
+    blind: dict[str, list[BlindChoice | None]]
     rights: list[str | None] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
     """Everything per case: what the digest is taken of."""
@@ -80,17 +92,19 @@ async def compare_strategies(engine: AsyncEngine, kind: TaskType, request: Compa
     wanted = DecisionFilter(kind.name, subtask.id, request.since, request.until, request.batch_ids)
     async with engine.connect() as connection:
         standing = await _standing(connection, kind, subtask, request.calibration)
-        specs = strategy_specs(named, subtask, standing.calibration if standing else None, request.alpha)
+        rules = strategy_specs(named, subtask, standing.calibration if standing else None, request.alpha)
+        reference = reference_rule(request.against, list(rules))
         every = await calibrations.listing(connection, kind.name, subtask.id)
-        setup = _Setup(subtask, specs, standing, {one.calibration.version: one.calibration for one in every})
-        found = _Found({RECORDED: [], **{rule: [] for rule in specs}})
+        setup = _Setup(subtask, rules, standing, {one.calibration.version: one.calibration for one in every})
+        found = _Found({name: [] for name in (RECORDED, *rules)}, {name: [] for name in (RECORDED, *rules)})
         async for chunk in recorded_decisions(connection, wanted, kind.stake_field):
             await asyncio.to_thread(_take, setup, chunk, found)
     if not found.cases:
         raise ParleyError(
             f"{kind.name}: no decision of {subtask.id} is recorded in this selection: run some tasks first"
         )
-    return await asyncio.to_thread(_report, kind, setup, found, request)
+    blind = await asyncio.to_thread(_blind, found, reference, request.seed)
+    return {**await asyncio.to_thread(_report, kind, setup, found, request), "blind": blind}
 
 
 async def _standing(
@@ -110,20 +124,13 @@ def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> No
     for row in chunk:
         record = to_record(setup.subtask, row)
         replayed = replay_recorded(setup.by_version, record, row)
-        if isinstance(replayed, str):
-            found.mismatches.append({"task_id": row.task_id, "problem": replayed})
-        chosen = {RECORDED: as_recorded(row, record, replayed)}
+        if replayed.problem is not None:
+            found.mismatches.append({"task_id": row.task_id, "problem": replayed.problem})
         learned = learned_for(setup.standing, row, len(setup.subtask.actions))
-        shown = {}
-        for rule, spec in setup.specs.items():
-            again = redecide(record, spec, learned)
-            chosen[rule] = Choice(kind_of(again), again.action, again.leader, again.identified)
-            shown[rule] = _shown(again)
-            changed = flip(chosen[RECORDED], chosen[rule])
-            if changed is not None:
-                found.flips.append(_flip(row, rule, changed, chosen[RECORDED], again))
-        for name, choice in chosen.items():
-            found.choices[name].append(choice)
+        recorded = as_recorded(row, record, replayed)
+        found.choices[RECORDED].append(recorded)
+        found.blind[RECORDED].append(_as_blind(replayed.blind))
+        shown = {rule: _decide(rule, rules, (row, record), learned, found) for rule, rules in setup.rules.items()}
         found.rights.append(row.right_action)
         found.learned_from += row.right_action is not None and _within(setup.standing, row)
         found.cases.append(
@@ -131,10 +138,41 @@ def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> No
                 "task_id": row.task_id,
                 "right": row.right_action,
                 "recorded": {**row.result, "taken": row.option, "rounds": len(row.rounds)},
-                "mismatch": replayed if isinstance(replayed, str) else None,
+                "mismatch": replayed.problem,
                 "strategies": shown,
             }
         )
+
+
+def _decide(
+    rule: str, rules: Rules, case: tuple[RecordedDecision, Record], learned: Learned | None, found: _Found
+) -> dict[str, Any]:
+    """One strategy on one case, whose record stands in `found` already."""
+    row, record = case
+    again = redecide(record, under_its_rules(record, rules), learned)
+    blind = blind_of(record, rules, learned)
+    choice, recorded = Choice(kind_of(again), again.action, again.leader, again.identified), found.choices[RECORDED][-1]
+    found.choices[rule].append(choice)
+    found.blind[rule].append(_as_blind(blind))
+    changed = flip(recorded, choice)
+    if changed is not None:
+        found.flips.append(_flip(row, rule, changed, recorded, again))
+    return {**_shown(again), "blind": {"leader": blind.leader, "decided": blind.decided}}
+
+
+def _as_blind(vote: BlindVote | None) -> BlindChoice | None:
+    return None if vote is None else BlindChoice(leader=vote.leader, decided=vote.decided)
+
+
+def _blind(found: _Found, reference: str, seed: int) -> dict[str, Any]:
+    # Against another strategy the record is no candidate: testing it too would only blunt the other tests.
+    passed = () if reference == RECORDED else (RECORDED,)
+    figures: tuple[BlindFigures, ...] = compare_blind(found.blind, reference, found.rights, seed, passed)
+    return {
+        "reference": reference,
+        "strategies": [one.model_dump(mode="json") for one in figures],
+        "words": in_words(figures, reference),
+    }
 
 
 def _within(standing: Standing | None, row: RecordedDecision) -> bool:
@@ -175,7 +213,10 @@ def _report(kind: TaskType, setup: _Setup, found: _Found, request: CompareReques
     hashed = {
         "task_type": kind.name,
         "subtask": setup.subtask.id,
-        "strategies": {rule: spec.model_dump(mode="json") for rule, spec in setup.specs.items()},
+        "strategies": {
+            rule: [spec.model_dump(mode="json") for spec in (rules.configured, rules.taken_over)]
+            for rule, rules in setup.rules.items()
+        },
         "calibration": calibration.model_dump(mode="json") if calibration else None,
         "cases": found.cases,
     }
@@ -206,8 +247,8 @@ def _notes(setup: _Setup, found: _Found, figures: Sequence[Any], request: Compar
     """What a reader has to know before trusting the figures."""
     notes = []
     learned = learned_from(setup.standing.calibration) if setup.standing else None
-    for rule, spec in setup.specs.items():
-        missing = lacking(STRATEGIES[spec.name], learned)
+    for rule, rules in setup.rules.items():
+        missing = lacking(STRATEGIES[rules.configured.name], learned)
         if missing is not None:
             notes.append(f"{rule}: {missing}: plurality was counted and every case goes to a person")
     if setup.standing is not None:
@@ -218,6 +259,11 @@ def _notes(setup: _Setup, found: _Found, figures: Sequence[Any], request: Compar
                 f"{calibration.first_case_at:%Y-%m-%d %H:%M} and {calibration.last_case_at:%Y-%m-%d %H:%M}, where "
                 f"calibration {calibration.version} took its {calibration.fit_cases} cases to fit and "
                 f"{calibration.certify_cases} to certify: what is learned looks better on these than on new cases"
+            )
+        elif any(right is not None for right in found.rights):
+            notes.append(
+                f"no case is in-sample: none of the resolved ones was decided in the time that calibration "
+                f"{calibration.version} learned from"
             )
         if setup.standing.status is CalibrationStatus.ALARMED:
             notes.append(f"calibration {calibration.version} has alarmed: none of its thresholds stands")

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.task import Lane
-from storage.repositories import listing
+from domain.task_type import TaskType
+from negotiation.force import to_calibrate
+from storage.repositories import calibrations, listing
 from storage.repositories.listing import Row
+from tasks.calibrate import own_rule
 
 PRINCIPAL = "demo"
 TASK_TYPE = "credit_review"
@@ -17,7 +20,7 @@ TASK_TYPE = "credit_review"
 
 @dataclass(frozen=True)
 class DemoPeriod:
-    """The rows of one demo: first those of the direct lane, behind them those of the traced one."""
+    """The rows of one period: first those of the direct lane, behind them those of the traced one. A demo has two."""
 
     number: int
     """From 1."""
@@ -25,39 +28,51 @@ class DemoPeriod:
     direct: int
     traced: int
     reference: Sequence[str]
-    """Batches of the last demo before it that was seen through; empty for the first."""
+    """Batches of the last period before it that was seen through; empty for the first."""
 
 
 async def earlier_batches(engine: AsyncEngine, source: Path) -> Sequence[Row]:
-    """The batches of all demos so far, oldest first."""
+    """The batches of all periods so far, oldest first."""
     async with engine.connect() as connection:
         return await listing.batches_of(connection, PRINCIPAL, str(source))
 
 
 def next_offset(earlier: Sequence[Row]) -> int:
-    """How many rows of the file earlier demos have used, the bad ones among them."""
+    """How many rows of the file earlier periods have used, the bad ones among them."""
     return sum(row["rows"] + len(row["bad"]) for row in earlier)
 
 
 def next_period(earlier: Sequence[Row], count: int, traced: int, left: int) -> DemoPeriod | None:
-    """The next demo's rows, fewer at the file's end; None when none are left."""
+    """The next period's rows, fewer at the file's end; None when none are left."""
     if left == 0:
         return None
-    demos = _demos(earlier)
-    seen_through = [demo for demo in demos if any(row["resolved"] for row in demo)]
+    periods = _periods(earlier)
+    seen_through = [period for period in periods if any(row["resolved"] for row in period)]
     reference = [row["id"] for row in seen_through[-1]] if seen_through else []
     shown = min(traced, left)
-    return DemoPeriod(len(demos) + 1, next_offset(earlier), min(count, left - shown), shown, reference)
+    return DemoPeriod(len(periods) + 1, next_offset(earlier), min(count, left - shown), shown, reference)
 
 
-def _demos(earlier: Sequence[Row]) -> list[list[Row]]:
-    """Batches by demo: each demo starts with its direct batch."""
-    demos: list[list[Row]] = []
+def _periods(earlier: Sequence[Row]) -> list[list[Row]]:
+    """Batches by period: each period starts with its direct batch."""
+    periods: list[list[Row]] = []
     for row in earlier:
-        if row["lane"] == Lane.DIRECT or not demos:
-            demos.append([])
-        demos[-1].append(row)
-    return demos
+        if row["lane"] == Lane.DIRECT or not periods:
+            periods.append([])
+        periods[-1].append(row)
+    return periods
+
+
+async def in_force_now(engine: AsyncEngine, kind: TaskType) -> str:
+    """Which strategy decides the answer now, and by what."""
+    async with engine.connect() as connection:
+        standing = await calibrations.active(connection, kind.name, kind.answer)
+    strategy = kind.subtask(kind.answer).strategy
+    if standing is None:
+        return f"{own_rule(strategy)}, no calibration being active"
+    return (
+        f"{own_rule(to_calibrate(strategy))}, by calibration {standing.calibration.version} ({standing.status.value})"
+    )
 
 
 async def tasks_of(engine: AsyncEngine, batch_ids: Sequence[str]) -> Sequence[Row]:

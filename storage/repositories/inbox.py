@@ -36,6 +36,19 @@ async def open_approvals(connection: AsyncConnection) -> Sequence[Row]:
     return await rows(connection, query)
 
 
+async def causes(connection: AsyncConnection, batch_ids: Sequence[str]) -> dict[str, int]:
+    """Cause -> tasks of these batches that a person was asked about for it; the most frequent first."""
+    number = func.count(approvals.c.task_id.distinct())
+    query = (
+        select(approvals.c.cause, number)
+        .join(tasks, tasks.c.id == approvals.c.task_id)
+        .where(tasks.c.batch_id.in_(batch_ids))
+        .group_by(approvals.c.cause)
+        .order_by(number.desc(), approvals.c.cause)
+    )
+    return {cause: count for cause, count in await connection.execute(query)}
+
+
 async def approval(connection: AsyncConnection, approval_id: str) -> Row | None:
     """The approval, and as `late` whether its time is over."""
     late = (approvals.c.expires_at <= func.clock_timestamp()).label("late")
