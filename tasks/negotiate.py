@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.decision import Decision, Shadow
-from domain.proposal import Option, Proposal
+from domain.proposal import Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
+from negotiation.conclusion import conclude, floor_of, open_options
 from negotiation.explanation import explain, stated_reasons
 from negotiation.force import in_force, to_calibrate
-from negotiation.rounds import declared_options, next_step, resolve, widen
+from negotiation.rounds import declared_options, resolve
 from storage.repositories.negotiation import (
     Seen,
     StoredProposal,
@@ -40,7 +41,7 @@ async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[
     ballots = None
     if len(stored) <= round:
         earlier = counted(stored)
-        ballots = await cast_round(context, spec, _options(spec, earlier), earlier)
+        ballots = await cast_round(context, spec, open_options(spec, declared_options(spec), earlier), earlier)
     async with context.work() as work:
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
         if ballots is not None:
@@ -56,13 +57,6 @@ async def _earlier(context: StageContext, subtask_id: str) -> list[list[StoredPr
         return await load_rounds(work.connection, context.task.id, subtask_id)
 
 
-def _options(spec: SubtaskSpec, rounds: Sequence[Sequence[Proposal]]) -> tuple[Option, ...]:
-    options = declared_options(spec)
-    for proposals in rounds:
-        options = widen(spec, options, proposals)
-    return options
-
-
 async def _conclude(
     context: StageContext,
     work: UnitOfWork,
@@ -72,13 +66,12 @@ async def _conclude(
 ) -> dict[str, Any]:
     rounds = counted(stored)
     round = len(rounds) - 1
-    options = _options(spec, rounds[:-1])
-    widened = len(_options(spec, rounds)) > len(options)
     overdue = work.overdue or await _is_late(context, work, spec)
     learned = await learning(context, work.connection, spec)
     spec = spec.model_copy(update={"strategy": in_force(spec.strategy, learned.terms.learned)})
-    result = resolve(spec.strategy, options, spec.panel, rounds, overdue=overdue, terms=learned.terms)
-    step = next_step(spec.strategy, options, widened, rounds, result, overdue, learned.terms)
+    floor = floor_of(spec, declared_options(spec), spec.panel, rounds, overdue)
+    ended = conclude(spec.strategy, floor, learned.terms)
+    result, step = ended.result, ended.step
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
     data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
     key = f"negotiate:{spec.id}:{round}"
@@ -86,12 +79,11 @@ async def _conclude(
     if step.go == "again":
         return {"go": "again", "cause": None}
     seen = await _seen(context, work, spec.id, round, ballots)
-    chosen = next((option for option in options if option.name == step.option), None)
     decision = Decision(
         task_id=context.task.id,
         subtask_id=spec.id,
         result=result,
-        option=chosen,
+        option=ended.option,
         reasons=stated_reasons(result, rounds[-1]),
         rounds=len(rounds),
         snapshot_hash=seen.hash,
@@ -99,7 +91,7 @@ async def _conclude(
         shadow=_shadow(spec, rounds, learned),
         explanation=explain(
             spec.strategy,
-            options,
+            ended.options,
             spec.panel,
             rounds,
             result,

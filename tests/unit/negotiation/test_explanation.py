@@ -123,7 +123,8 @@ def test_its_parts_are_fixed_and_vetoes_bring_their_evidence(options, vote):
     _, explanation = told(StrategySpec(name="plurality"), options, [blocked])
     assert explanation["vetoes"][0]["evidence"][0]["value"] == "shown"
     assert set(explanation) == {
-        "version", "strategy", "options", "eligible", "terms", "result", "step", "counted_instead", "votes", "vetoes",
+        "version", "strategy", "options", "eligible", "terms", "result", "step", "overdue", "counted_instead", "votes",
+        "vetoes",
         "requirements", "certificate", "pivotal", "switches", "confidences", "vetoes_lifted", "blocking",
         "strongest_dissent", "conflict", "would_have_changed", "rounds",
     }  # fmt: skip
