@@ -19,6 +19,9 @@ def tasks(
     task_type: Annotated[str | None, typer.Option("--type", help="A task type.")] = None,
     since: Annotated[str | None, typer.Option(help="2026-01-31, 2026-01-31T12:00Z, or an age: 90m, 24h, 7d.")] = None,
     batch: Annotated[str | None, typer.Option(help="A batch's id.")] = None,
+    to_audit: Annotated[
+        bool, typer.Option("--to-audit", help="Decided alone and drawn for an audit: record what was right.")
+    ] = False,
     cursor: Annotated[str | None, typer.Option(help="`next` of the page before.")] = None,
     limit: Limit = 20,
     as_json: Json = False,
@@ -26,11 +29,13 @@ def tasks(
     """List tasks, newest first.
 
     Example: parley tasks --status parked --type credit_review --since 24h
+
+    Example: parley tasks --to-audit, then parley outcome TASK LABEL
     """
     from control_plane.services import listing
     from storage.repositories.listing import TaskFilter
 
-    wanted = TaskFilter(status, task_type, listing.parse_since(since) if since else None, batch)
+    wanted = TaskFilter(status, task_type, listing.parse_since(since) if since else None, batch, to_audit)
     page = with_engine(lambda engine: listing.list_tasks(engine, wanted, cursor, limit))
     if as_json:
         emit_json({"tasks": page.tasks, "next": page.next})

@@ -58,6 +58,8 @@ class TaskFilter:
     task_type: str | None = None
     since: datetime | None = None
     batch_id: str | None = None
+    to_audit: bool = False
+    """Only those with an audit that waits for their outcome."""
 
 
 async def list_tasks(
@@ -89,6 +91,9 @@ def _clauses(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         clauses.append(tasks.c.created_at >= wanted.since)
     if wanted.batch_id is not None:
         clauses.append(tasks.c.batch_id == wanted.batch_id)
+    if wanted.to_audit:
+        waiting = select(audits.c.task_id).where(audits.c.task_id == tasks.c.id, audits.c.resolved_at.is_(None))
+        clauses.append(waiting.exists())
     return clauses
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.services import outcomes
+from control_plane.services.listing import list_tasks
 from domain.calibration import Audit, Calibration, CalibrationStatus
 from domain.decision import Decision, ResultKind
 from domain.errors import InputError
@@ -22,6 +23,7 @@ from orchestration.wiring import open_runtime
 from storage.leases import claim_one
 from storage.repositories import calibrations
 from storage.repositories.audits import audits_of, totals
+from storage.repositories.listing import TaskFilter
 from storage.repositories.negotiation import load_decision
 from tests.integration.calibrated_claims import AGREED, SPLIT, calibration, new_version, write_calibrated
 
@@ -142,6 +144,8 @@ async def test_a_drawn_case_is_resolved_once_by_its_outcome(settings: Settings, 
         await _run(runtime, second)
         await _decide(runtime, SPLIT)  # a person's: not drawn
         assert [(one.task_id, one.right) for one in await _audits(runtime, 1)] == [(second, False), (first, None)]
+        waiting = await list_tasks(runtime.engine, TaskFilter(to_audit=True), None, 10)
+        assert [row["id"] for row in waiting.tasks] == [first]
         for label, right in (("due", True), ("due", True), ("not_due", False)):
             await _outcome(runtime, first, label)
             assert [(one.task_id, one.right) for one in await _audits(runtime, 1)] == [(second, False), (first, right)]
