@@ -9,15 +9,20 @@ from langgraph.checkpoint.memory import InMemorySaver
 from typer.main import get_command
 
 from control_plane.cli.main import app
+from domain.calibration import CalibrationStatus
+from domain.decision import ResultKind
+from domain.task_type import CertifySpec, StrategySpec
 from guardrails.filters import FILTERS
 from guardrails.schema import FACTS
 from negotiation.strategies import STRATEGIES
 from orchestration.graph import build_graphs
+from tests.unit.negotiation.property_table import HOLDS, PROPERTIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pilots").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 DRAWN = re.compile(r"^  (\S+) --> (\S+?)(?::.*)?$", re.MULTILINE)
+COMMAND = re.compile(r"`parley ([a-z]+)|^(?:    \$ |\$ )?parley ([a-z]+)", re.MULTILINE)
 STORED = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 ENDS = {"__start__": "[*]", "__end__": "[*]"}
 
@@ -57,11 +62,64 @@ def test_the_readme_names_every_command_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("page", "names"),
-    [("docs/negotiation.md", STRATEGIES), ("docs/guardrails.md", FILTERS), ("docs/guardrails.md", FACTS)],
+    [
+        ("docs/negotiation.md", STRATEGIES),
+        ("docs/negotiation.md", [kind.value for kind in ResultKind]),
+        ("docs/negotiation.md", set(StrategySpec.model_fields) - {"name", "parameters", "auto_rounds"}),
+        ("docs/calibration.md", CertifySpec.model_fields),
+        ("docs/calibration.md", [status.value for status in CalibrationStatus]),
+        ("docs/guardrails.md", FILTERS),
+        ("docs/guardrails.md", FACTS),
+    ],
 )
 def test_tables_name_what_there_is(page: str, names: Any) -> None:
     for name in names:
         assert re.search(rf"^\| `?{name}`? \|", _text(page), re.MULTILINE), name
+
+
+def _rows(page: str, head: str) -> list[tuple[str, ...]]:
+    """The cells of the table under that head."""
+    lines = _text(page).split(f"{head}\n", 1)[1].splitlines()[1:]
+    until = next(number for number, line in enumerate(lines) if not line.startswith("|"))
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[:until]]
+
+
+def test_the_properties_are_those_that_are_tested() -> None:
+    stated = {
+        name: (words, set(re.findall(r"`(\w+)`", exceptions)))
+        for name, words, exceptions in _rows("docs/negotiation.md", "| property | what holds | not for |")
+    }
+    assert stated == {
+        name: (words, {strategy for strategy, row in HOLDS.items() if row[name] is not True})
+        for name, words in PROPERTIES.items()
+    }
+
+
+def test_each_exception_is_given_its_reason() -> None:
+    stated = {
+        (strategy.strip("`"), name): why
+        for strategy, names, why in _rows("docs/negotiation.md", "| strategy | does not hold | why |")
+        for name in names.split(", ")
+    }
+    assert stated == {
+        (strategy, name): cell for strategy, row in HOLDS.items() for name, cell in row.items() if cell is not True
+    }
+
+
+def test_what_strategies_need_and_measure() -> None:
+    head = "| name | score of an option | decided when | parameters | needs | measure |"
+    stated = {row[0].strip("`"): row[3:] for row in _rows("docs/negotiation.md", head)}
+    assert {name: row[1:] for name, row in stated.items()} == {
+        name: (strategy.needs, strategy.measure) for name, strategy in STRATEGIES.items()
+    }
+    for name, strategy in STRATEGIES.items():
+        assert set(re.findall(r"`(\w+)`", stated[name][0])) == set(strategy.Parameters.model_fields), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist(page: Path) -> None:
+    found = {one or other for one, other in COMMAND.findall(page.read_text(encoding="utf-8"))}
+    assert found <= set(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("hop", FACTS)
