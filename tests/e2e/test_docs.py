@@ -20,7 +20,8 @@ from tests.unit.negotiation.property_table import HOLDS, PROPERTIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pilots").rglob("*.md")])
-LINK = re.compile(r"\]\(([^)#:]+)\)")
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 DRAWN = re.compile(r"^  (\S+) --> (\S+?)(?::.*)?$", re.MULTILINE)
 COMMAND = re.compile(r"`parley ([a-z]+)|^(?:    \$ |\$ )?parley ([a-z]+)", re.MULTILINE)
 STORED = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
@@ -33,8 +34,18 @@ def _text(name: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    broken = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    broken = [
+        f"{file}#{place}"
+        for file, place in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / file).exists() or (place and place not in _places(page.parent / file if file else page))
+    ]
     assert broken == []
+
+
+def _places(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    headings = HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def _edges(graph: Any) -> set[tuple[str, str]]:
