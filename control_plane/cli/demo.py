@@ -112,7 +112,7 @@ def _period(sample: _Sample) -> dict[str, Any]:
     recorded = _record(sample, ids)
     note(f"{recorded} outcomes recorded; evaluating")
     return {
-        "demo": period.number,
+        "period": period.number,
         "applications": [first, last],
         "decided_by": strategy,
         "batches": [{"batch_id": one.batch_id, "counts": dict(one.counts)} for one in results],

@@ -42,8 +42,8 @@ def show_second(found: dict[str, Any]) -> None:
 
     show_period(found)
     say("")
-    if found["against_first"] is not None:
-        say(found["against_first"]["words"])
+    for line in (found["against_first"] or {"words": ()})["words"]:
+        say(line)
     people, drawn = found["to_people"], found["audits"]
     reasons = "; ".join(f"{count}: {why(cause)}" for cause, count in people["by_reason"].items())
     say(f"to a person: {people['total']} of {found['compared']['cases']}" + (f" ({reasons})" if reasons else ""))
@@ -51,10 +51,12 @@ def show_second(found: dict[str, Any]) -> None:
         f"audits: {drawn['drawn']} of those decided alone were drawn, {drawn['resolved']} have an outcome, "
         f"{drawn['wrong']} were wrong; the calibration is {found['calibration_status']}"
     )
-    for line in found["compared"]["notes"]:
-        say(line)
     say("\nevery strategy on the same blind votes (* the one in force; parley compare shows more)")
+    if found["compared"]["in_sample"] is not None:
+        say(found["compared"]["in_sample"])
     show_blind({**found["compared"]["blind"], "strategies": _compared(found["compared"]["blind"])})
+    for line in found["coverage_in_words"]:
+        say(line)
 
 
 def _compared(blind: dict[str, Any]) -> list[dict[str, Any]]:

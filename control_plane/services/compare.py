@@ -238,12 +238,29 @@ def _report(kind: TaskType, setup: _Setup, found: _Found, request: CompareReques
             "by_strategy": dict(sorted(Counter(one["strategy"] for one in found.flips).items())),
             "cases": found.flips[: request.limit_cases],
         },
-        "notes": _notes(setup, found, figures, request),
+        "in_sample": _in_sample(setup, found),
+        "notes": _notes(setup, found, figures),
         "hash": digest(hashed),
     }
 
 
-def _notes(setup: _Setup, found: _Found, figures: Sequence[Any], request: CompareRequest) -> list[str]:
+def _in_sample(setup: _Setup, found: _Found) -> str | None:
+    """Whether the calibration learned from these very cases; None where nothing is known of either."""
+    if setup.standing is None or not any(right is not None for right in found.rights):
+        return None
+    calibration = setup.standing.calibration
+    if not found.learned_from:
+        when = f"in the time that calibration {calibration.version} learned from"
+        return f"no case is in-sample: none of the resolved ones was decided {when}"
+    return (
+        f"in-sample: {found.learned_from} of the resolved cases were decided between "
+        f"{calibration.first_case_at:%Y-%m-%d %H:%M} and {calibration.last_case_at:%Y-%m-%d %H:%M}, where "
+        f"calibration {calibration.version} took its {calibration.fit_cases} cases to fit and "
+        f"{calibration.certify_cases} to certify: what is learned looks better on these than on new cases"
+    )
+
+
+def _notes(setup: _Setup, found: _Found, figures: Sequence[Any]) -> list[str]:
     """What a reader has to know before trusting the figures."""
     notes = []
     learned = learned_from(setup.standing.calibration) if setup.standing else None
@@ -251,24 +268,13 @@ def _notes(setup: _Setup, found: _Found, figures: Sequence[Any], request: Compar
         missing = lacking(STRATEGIES[rules.configured.name], learned)
         if missing is not None:
             notes.append(f"{rule}: {missing}: plurality was counted and every case goes to a person")
-    if setup.standing is not None:
-        calibration = setup.standing.calibration
-        if found.learned_from:
-            notes.append(
-                f"in-sample: {found.learned_from} of the resolved cases were decided between "
-                f"{calibration.first_case_at:%Y-%m-%d %H:%M} and {calibration.last_case_at:%Y-%m-%d %H:%M}, where "
-                f"calibration {calibration.version} took its {calibration.fit_cases} cases to fit and "
-                f"{calibration.certify_cases} to certify: what is learned looks better on these than on new cases"
-            )
-        elif any(right is not None for right in found.rights):
-            notes.append(
-                f"no case is in-sample: none of the resolved ones was decided in the time that calibration "
-                f"{calibration.version} learned from"
-            )
-        if setup.standing.status is CalibrationStatus.ALARMED:
-            notes.append(f"calibration {calibration.version} has alarmed: none of its thresholds stands")
+    in_sample = _in_sample(setup, found)
+    if in_sample is not None:
+        notes.append(in_sample)
+    if setup.standing is not None and setup.standing.status is CalibrationStatus.ALARMED:
+        notes.append(f"calibration {setup.standing.calibration.version} has alarmed: none of its thresholds stands")
     notes += [
-        f"{one.strategy}: {one.not_identified} cases are not identified: it asks for a round that was never held; "
+        f"{one.strategy}: not identified: {one.not_identified}: it asks for a round that was never held; "
         "its figures leave them out, and they are seldom the easy ones"
         for one in figures
         if one.not_identified

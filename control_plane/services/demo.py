@@ -69,10 +69,9 @@ async def in_force_now(engine: AsyncEngine, kind: TaskType) -> str:
         standing = await calibrations.active(connection, kind.name, kind.answer)
     strategy = kind.subtask(kind.answer).strategy
     if standing is None:
-        return f"{own_rule(strategy)}, no calibration being active"
-    return (
-        f"{own_rule(to_calibrate(strategy))}, by calibration {standing.calibration.version} ({standing.status.value})"
-    )
+        return f"{own_rule(strategy)}, as no calibration is active"
+    version = standing.calibration.version
+    return f"{own_rule(to_calibrate(strategy))}, as calibration {version} is {standing.status.value}"
 
 
 async def tasks_of(engine: AsyncEngine, batch_ids: Sequence[str]) -> Sequence[Row]:

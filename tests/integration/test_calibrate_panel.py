@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from catalog.cases import Case, read_cases
 from control_plane.cli import calibration
 from control_plane.cli.main import main
+from control_plane.services.compare import CompareRequest, compare_strategies
 from control_plane.services.outcomes import LabelledCase, record_cases
 from domain.settings import ROOT
 from domain.task import Lane
@@ -117,18 +118,19 @@ async def test_from_resolved_cases_to_a_calibration_in_force(
     shown = capsys.readouterr().out
     for text in (
         "risk_analyst",
-        "confidence_weighted *",
-        "calibrated_pool",
+        "calibrated_pool *",
+        "confidence_weighted",
         "log_odds",
         "stored as version 1, a shadow",
     ):
         assert text in shown
     stored = database.execute(select(tables.calibrations)).mappings().one()
-    assert (stored["version"], stored["status"], stored["strategy"]) == (1, "shadow", "confidence_weighted")
+    assert (stored["version"], stored["status"], stored["strategy"]) == (1, "shadow", "calibrated_pool")
     body = stored["body"]
     assert body["fit_cases"] + body["certify_cases"] + body["test_cases"] == tried["cases"]
     assert body["certificates"] == tried["calibration"]["certificates"], "the same cases and seed certify the same"
-    assert body["debate"]["cases"] == _more_than_one_round(database)
+    # The pool learns, so what debate is worth is counted on cases that it was not fitted on.
+    assert 0 < body["debate"]["cases"] < _more_than_one_round(database)
     with get_client(sync_client=True) as client:
         artifacts = [one for one in client.read_artifacts() if one.key == "calibration-credit-review"]
     assert any("stored as version 1" in str(one.data) for one in artifacts)
@@ -136,15 +138,17 @@ async def test_from_resolved_cases_to_a_calibration_in_force(
     later = await _decide(runtime, CASES, LATER)
     (listed,) = (await _json(capsys, "--list"))["calibrations"]
     assert listed["shadow"]["decisions"] == LATER
-    # It looks at the blind vote; where that stood, there is nothing it could see otherwise.
+    # So few cases certify nothing for the pool, so it would send all of these to a person.
+    assert not tried["certifies"]
     blind = _decided_blind(database)
     assert 0 < blind < LATER
-    assert (listed["shadow"]["decided"], listed["shadow"]["resolved"]) == (blind, 0)
-    assert blind <= listed["shadow"]["alike"] < LATER
+    assert (listed["shadow"]["decided"], listed["shadow"]["resolved"]) == (0, 0)
+    assert listed["shadow"]["alike"] <= LATER - blind
     await _record(runtime, later)
     seen = (await _json(capsys, "--list"))["calibrations"][0]["shadow"]
-    assert (seen["decided"], seen["resolved"]) == (blind, blind)
-    assert 0 < seen["right"] <= seen["stood_right"] <= seen["stood_resolved"]
+    assert (seen["decided"], seen["right"]) == (0, 0)
+    assert blind <= seen["stood_resolved"] <= LATER
+    assert 0 < seen["stood_right"] <= seen["stood_resolved"]
 
     await _refuses_another_panel(capsys, monkeypatch, tmp_path)
 
@@ -152,6 +156,8 @@ async def test_from_resolved_cases_to_a_calibration_in_force(
     shown = capsys.readouterr().out
     assert "from now on" in shown
     assert f"of {LATER} decisions alike" in shown
+    assert "nothing certifies calibrated_pool: everything goes to people" in shown
+    await _compares_under_the_rules_that_took_over(runtime)
     assert await _run("--activate", "1") == 0
     assert "active already" in capsys.readouterr().out
     assert await _run("--activate") == 1
@@ -168,6 +174,23 @@ async def test_from_resolved_cases_to_a_calibration_in_force(
     assert await _run("--activate", "2") == 1
     assert "has alarmed" in capsys.readouterr().err
     assert await _run("--activate", "1") == 0, "an earlier version can be put back"
+
+
+async def _compares_under_the_rules_that_took_over(runtime: Runtime) -> None:
+    """What the pool decided is given back by it; the others run under its bound, and not under escalate_below."""
+    await _record(runtime, await _decide(runtime, CASES + LATER, LATER))
+    kind = runtime.catalog.task_type(KIND)
+    async with runtime.engine.connect() as connection:
+        query = select(tables.batches.c.id).order_by(tables.batches.c.created_at.desc()).limit(1)
+        batch = str(await connection.scalar(query))
+    request = CompareRequest("calibrated_pool,confidence_weighted", batch_ids=[batch], against="calibrated_pool")
+    found = await compare_strategies(runtime.engine, kind, request)
+    assert found["recorded_again"]["same"] == found["cases"] == LATER
+    recorded, pool, weighted = found["strategies"]
+    assert recorded["escalated"] == pool["escalated"] == {"below_threshold": LATER}
+    assert weighted["decided"] == 0, "without a certificate it decides nothing, however large its margin"
+    assert found["in_sample"].startswith("no case is in-sample")
+    assert {row["strategy"] for row in found["blind"]["strategies"] if row["against"]} == {"confidence_weighted"}
 
 
 def _more_than_one_round(database: Connection) -> int:

@@ -85,6 +85,31 @@ async def test_the_recorded_strategy_gives_the_record_back(recorded: AsyncEngine
     assert all(row["decided"] + sum(row["escalated"].values()) == row["identified"] for row in rows.values())
 
 
+async def test_the_blind_votes_of_every_case_are_counted(recorded: AsyncEngine, kind: TaskType) -> None:
+    found = (await compare_strategies(recorded, kind, CompareRequest(STRATEGIES)))["blind"]
+    rows = {row["strategy"]: row for row in found["strategies"]}
+    assert found["reference"] == "recorded"
+    assert {row["n"] for row in rows.values()} == {CASES}
+    same = rows["confidence_weighted"]
+    assert same["accuracy"] == rows["recorded"]["accuracy"]
+    assert (same["against"]["difference"]["wins"], same["against"]["difference"]["losses"]) == (0, 0)
+    assert all(row["certified_coverage"]["hits"] == 0 for row in rows.values()), "no calibration certifies anything"
+    assert any("within noise" in line for line in found["words"])
+    against = (await compare_strategies(recorded, kind, CompareRequest(STRATEGIES, against="plurality")))["blind"]
+    tested = {row["strategy"] for row in against["strategies"] if row["against"]}
+    assert tested == {"consensus(tau=1)", "confidence_weighted", "log_odds"}
+    async with recorded.connect() as connection:
+        hits = await connection.scalar(
+            text(
+                "SELECT count(*) FROM (SELECT p.task_id, o.right_action, sum((p.body->>'confidence')::float8 * "
+                "CASE WHEN p.body->>'option' = o.right_action THEN 1 ELSE -1 END) AS led FROM proposals p "
+                "JOIN outcomes o USING (task_id) WHERE p.round = 0 AND p.body->>'option' IS NOT NULL "
+                "GROUP BY 1, 2) AS blind WHERE led > 0"
+            )
+        )
+    assert rows["confidence_weighted"]["accuracy"]["hits"] == hits
+
+
 async def test_figures_agree_with_the_rows(recorded: AsyncEngine, kind: TaskType) -> None:
     row = _rows(await compare_strategies(recorded, kind, CompareRequest("plurality")))["recorded"]
     async with recorded.connect() as connection:
@@ -169,7 +194,9 @@ async def test_the_command(dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["credit_review", "--strategies", "consensus:tua=1"], 2, "its parameters: tau"),
         (["credit_review", "--strategies", "consensus:tau=3"], 2, "strategy.parameters.tau"),
         (["credit_review", "--strategies", "plurality", "--alpha", "1"], 2, "--alpha 1"),
-        (["credit_review", "--strategies", "plurality", "--since", "yore"], 2, "not a time"),
+        (["credit_review", "--strategies", "plurality", "--since", "yore"], 2, "--since yore: not a time"),
+        (["credit_review", "--strategies", "plurality", "--until", "yore"], 2, "--until yore: not a time"),
+        (["credit_review", "--strategies", "plurality", "--against", "borda"], 2, "--against borda: give recorded"),
         (["credit_review"], 2, "--strategies"),
         (["credit_review", "--strategies", "plurality", "--batch", "none"], 1, "no decision of affordability"),
     ],

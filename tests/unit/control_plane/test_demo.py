@@ -46,3 +46,11 @@ def test_what_is_explained_came_to_an_answer() -> None:
         "answer": "decline",
     }
     assert worth_explaining([parked]) is None
+
+
+def test_a_second_phase_is_the_next_period_and_the_next_demo_goes_on_behind_it() -> None:
+    first = [_batch("a", "direct", 300, resolved=300), _batch("b", "traced", 5, resolved=5)]
+    assert next_period(first, 300, 0, 300) == DemoPeriod(2, 305, 300, 0, ["a", "b"])
+    second = [*first, _batch("c", "direct", 300, resolved=300)]
+    assert next_period(second, 300, 5, 305) == DemoPeriod(3, 605, 300, 5, ["c"])
+    assert next_period([*second, _batch("d", "direct", 2395, resolved=2395)], 300, 0, 0) is None

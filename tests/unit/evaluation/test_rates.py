@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.rates import difference, pairing, rate
+from evaluation.rates import difference, pairing, rate, unpaired_p
 
 
 def test_wilson_interval_as_published() -> None:
@@ -42,3 +42,10 @@ def test_no_difference_from_nothing() -> None:
 def test_exact_mcnemar() -> None:
     assert pairing(8, 2, 50).p == pytest.approx(2 * (1 + 10 + 45) / 2**10)
     assert pairing(0, 0, 50).p == 1.0
+
+
+def test_independent_shares_are_tested_exactly() -> None:
+    # By hand: of 70 ways to choose 4 of 8, two are as extreme as 4 of 4 against 0 of 4.
+    assert unpaired_p(rate(4, 4), rate(0, 4)) == pytest.approx(2 / 70)
+    assert unpaired_p(rate(2, 4), rate(2, 4)) == pytest.approx(1.0)
+    assert unpaired_p(rate(0, 0), rate(2, 4)) is None

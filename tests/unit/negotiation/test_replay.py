@@ -10,7 +10,7 @@ from domain.decision import ResultKind
 from domain.proposal import Option, Proposal
 from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec
 from negotiation.learned import Learned
-from negotiation.replay import Record, mismatch, redecide, was_overdue
+from negotiation.replay import Record, count_blind, mismatch, redecide, was_overdue
 from negotiation.rounds import Terms, declared_options, next_step, resolve, widen
 
 Vote = Callable[..., Proposal]
@@ -217,3 +217,23 @@ def test_rounds_that_do_not_pay_are_not_asked_for(subtask: SubtaskSpec, split: l
     auto = UNANIMOUS.model_copy(update={"auto_rounds": True})
     assert not redecide(record, auto, _learned(0.7)).identified
     assert redecide(record, auto, _learned(0.7, debate_pays=False)).identified
+
+
+def test_the_blind_vote_is_counted_alone_however_many_rounds_were_held(
+    subtask: SubtaskSpec, split: list[list[Proposal]]
+) -> None:
+    record = lived(subtask, split, UNANIMOUS)
+    assert len(record.rounds) == 2
+    # In round 1 all three say approve; blind, the most reliable persona alone outweighs the other two.
+    log_odds = StrategySpec(name="log_odds")
+    blind = count_blind(record, log_odds, _learned(0.7), CertifySpec())
+    assert (blind.leader, blind.decided) == ("decline", True)
+    assert not count_blind(record, log_odds, _learned(0.9), CertifySpec()).decided
+    assert not count_blind(record, log_odds, _learned(0.7), CertifySpec(alpha=0.01)).decided
+    assert not count_blind(record, log_odds, _learned(0.7)).decided, "without a bound nothing is certified"
+
+
+def test_a_blind_tie_has_no_leader(subtask: SubtaskSpec, vote: Vote) -> None:
+    record = lived(subtask, [[vote("ann", "approve"), vote("bob", "decline")]], PLURALITY)
+    blind = count_blind(record, PLURALITY, None, CertifySpec())
+    assert (blind.leader, blind.decided) == (None, False)
