@@ -131,7 +131,8 @@ def _check_strategies(file: Path, task_type: TaskType) -> None:
     for index, spec in enumerate(task_type.plan.subtasks):
         try:
             actions = [action.name for action in spec.actions]
-            check_strategy(spec.strategy, actions, spec.panel, stake_known=task_type.stake_field is not None)
+            stake_known, answers = task_type.stake_field is not None, spec.id == task_type.answer
+            check_strategy(spec.strategy, actions, spec.panel, stake_known=stake_known, answers=answers)
         except ValueError as error:
             path, _, expected = str(error).partition(": ")
             raise CatalogError(str(file), f"plan.subtasks[{index}].{path}", expected) from error

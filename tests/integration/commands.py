@@ -32,7 +32,7 @@ LOAN = TaskType.model_validate(
                     "panel": ["a"],
                     "actions": [{"name": "approve"}, {"name": "decline"}],
                     "context": {"working": []},
-                    "strategy": {"name": "plurality"},
+                    "strategy": {"name": "plurality", "min_casting": 1},
                     "executor": "record_decision",
                 }
             ]

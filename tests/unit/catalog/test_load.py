@@ -76,12 +76,42 @@ def test_a_broken_task_type(pilot, change, path, expected):
             "plan.subtasks[0].strategy.certify.stake_limit",
         ),
         ({"when": "nonsense"}, "plan.subtasks[0].when"),
+        ({"panel": ["ann"]}, "plan.subtasks[0].strategy.min_casting"),
+        (
+            {"strategy": {"name": "plurality", "when_calibrated": {"name": "vibes"}}},
+            "plan.subtasks[0].strategy.when_calibrated.name",
+        ),
+        (
+            {"strategy": {"name": "plurality", "when_calibrated": {"certify": {"stake_limit": 9}}}},
+            "plan.subtasks[0].strategy.when_calibrated.certify.stake_limit",
+        ),
+        ({"actions": [{"name": "approve"}], "strategy": {"name": "log_odds"}}, "plan.subtasks[0].strategy.name"),
     ],
 )
 def test_a_broken_subtask(pilot, change, path):
+    pilot.value["outcome_map"] = {"good": "approve"}
     pilot.value["plan"]["subtasks"][0] |= change
     pilot.write()
     refused(pilot, path)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path"),
+    [
+        ({"name": "calibrated_pool"}, "strategy.name"),
+        ({"name": "plurality", "certify": {}}, "strategy.certify"),
+        ({"name": "plurality", "when_calibrated": {}}, "strategy.when_calibrated"),
+    ],
+)
+def test_only_the_answer_can_wait_for_a_calibration(pilot, strategy, path):
+    subtasks = pilot.value["plan"]["subtasks"]
+    subtasks[0]["strategy"] = strategy
+    subtasks.append({**subtasks[0], "id": "letter", "strategy": {"name": "plurality"}})
+    pilot.write()
+    pilot.load()
+    subtasks[0]["strategy"], subtasks[1]["strategy"] = subtasks[1]["strategy"], strategy
+    pilot.write()
+    refused(pilot, f"plan.subtasks[1].{path}", "only on the task type's answer")
 
 
 @pytest.mark.parametrize(
