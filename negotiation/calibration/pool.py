@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from domain.calibration import Pool, PoolWeight
 from negotiation.calibration.cases import Case
 from negotiation.calibration.panel import UNVOTED, Bools, Floats, Panel, panel_of, shuffled
-from negotiation.calibration.reliability import Records, clipped, shrunk
+from negotiation.calibration.reliability import Records, clipped, likely_strength, shrunk
 from negotiation.strategies.log_odds import log_odds
 
 RIDGES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
@@ -69,19 +69,15 @@ def fit_pool(
         theta = _solve(_problem(panel, len(set(options)), centres), chosen, None)
     count = len(panel.personas)
     scale, slope, shifts, tilts = theta[0], theta[1], theta[2 : 2 + count], theta[2 + count :]
-
-    def base(rate: float) -> float:
-        return float(scale) * log_odds(rate, len(set(options)))
-
+    bases = float(scale) * _log_odds(_rates(panel), len(set(options))) + shifts
     weights = {
         persona: PoolWeight(
-            base=base(records.by_persona[persona].rate) + float(shifts[number]),
-            slope=float(slope + tilts[number]),
-            centre=float(centres[number]),
+            base=float(bases[number]), slope=float(slope + tilts[number]), centre=float(centres[number])
         )
         for number, persona in enumerate(panel.personas)
     }
-    stranger = PoolWeight(base=base(records.mean_rate), slope=float(slope), centre=mean_centre)
+    mean = float(scale) * log_odds(records.mean_rate, len(set(options)))
+    stranger = PoolWeight(base=mean, slope=float(slope), centre=mean_centre)
     return Pool(weights=weights, stranger=stranger, scale=float(scale), ridge=chosen, cases=usable)
 
 
@@ -138,7 +134,8 @@ def _problem(panel: Panel, options: int, centres: Floats) -> Problem:
     hits_of_others = panel.hit.sum() - np.bincount(case, panel.hit, panel.cases)
     mean = clipped(hits_of_others / np.maximum(others, 1))[case]
     mean = np.where(others[case] > 0, mean, 1.0 / options)
-    rate = shrunk(hits[panel.voter] - panel.hit, votes[panel.voter] - 1, mean)
+    strength = likely_strength(hits, votes, float(clipped(panel.hit.mean())))
+    rate = shrunk(hits[panel.voter] - panel.hit, votes[panel.voter] - 1, mean, strength)
     return _known(panel, _log_odds(rate, options), panel.logit - centres[panel.voter])
 
 
@@ -150,11 +147,16 @@ def _known(panel: Panel, weight: Floats, z: Floats) -> Problem:
 
 def _held_out(trained: Panel, held: Panel, options: int) -> Problem:
     """Cases the fit has not seen, weighed as a decision would be: by the records and centres of those it has."""
-    count = len(trained.personas)
-    votes, hits = np.bincount(trained.voter, minlength=count), np.bincount(trained.voter, trained.hit, count)
-    rate = shrunk(hits, votes, clipped(trained.hit.mean()))
-    centres, _ = _centres(trained)
-    return _known(held, _log_odds(rate, options)[held.voter], held.logit - centres[held.voter])
+    rates, (centres, _) = _rates(trained), _centres(trained)
+    return _known(held, _log_odds(rates, options)[held.voter], held.logit - centres[held.voter])
+
+
+def _rates(panel: Panel) -> Floats:
+    """Each persona's rate, shrunk as strongly as the panel's records ask for."""
+    count = len(panel.personas)
+    votes, hits = np.bincount(panel.voter, minlength=count), np.bincount(panel.voter, panel.hit, count)
+    mean = float(clipped(panel.hit.mean()))
+    return shrunk(hits, votes, mean, likely_strength(hits, votes, mean))
 
 
 def _log_odds(rate: Floats, options: int) -> Floats:

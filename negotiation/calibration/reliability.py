@@ -6,12 +6,16 @@ from math import fsum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaln
 
 from domain.calibration import Reliability
 from negotiation.calibration.cases import Case
 
 PRIOR_CASES = 4.0
 """m: a persona's rate starts at the panel's mean with the weight of this many cases."""
+
+STRENGTHS = tuple(PRIOR_CASES * 2**power for power in range(11))
+"""Values of m that `likely_strength` tells apart, up to 4,096 cases."""
 
 LEAST_RATE = 0.01
 """Rates are clipped to [LEAST_RATE, 1 - LEAST_RATE]: no record makes a vote certain."""
@@ -61,6 +65,18 @@ def reliabilities(cases: Sequence[Case], options: int, m: float = PRIOR_CASES) -
 def shrunk(hits: ArrayLike, cases: ArrayLike, mean: ArrayLike, m: float = PRIOR_CASES) -> NDArray[np.float64]:
     """(hits + m mean) / (cases + m), clipped."""
     return clipped((np.asarray(hits) + m * np.asarray(mean)) / (np.asarray(cases) + m))
+
+
+def likely_strength(hits: ArrayLike, cases: ArrayLike, mean: float) -> float:
+    """The m under which the panel's records are likeliest, if rates are Beta(m mean, m (1 - mean)): empirical Bayes.
+
+    Large where personas differ by no more than chance would have them: their records then say little, and all count
+    alike. Of the STRENGTHS, so never below PRIOR_CASES.
+    """
+    m = np.asarray(STRENGTHS)[:, None]
+    right, wrong = np.asarray(hits), np.asarray(cases) - np.asarray(hits)
+    likelihood = betaln(right + m * mean, wrong + m * (1.0 - mean)) - betaln(m * mean, m * (1.0 - mean))
+    return STRENGTHS[int(likelihood.sum(axis=1).argmax())]
 
 
 def clipped(rate: ArrayLike) -> NDArray[np.float64]:

@@ -8,9 +8,12 @@ import pytest
 
 from domain.calibration import Pool, PoolWeight
 from negotiation.calibration.cases import Case
+from negotiation.calibration.fit import fit_learned
 from negotiation.calibration.panel import Floats, panel_of, shuffled
-from negotiation.calibration.pool import RIDGES, _centres, _held_out, _problem, fit_pool, objective
+from negotiation.calibration.pool import RIDGES, _centres, _held_out, _problem, _rates, fit_pool, objective
 from negotiation.calibration.reliability import Records, reliabilities
+from negotiation.calibration.scoring import score_cases
+from negotiation.calibration.selective import accuracy
 from negotiation.calibration.simulated import correlated, draw, independent, miscalibrated
 from negotiation.learned import Learned
 from negotiation.strategies import STRATEGIES
@@ -75,10 +78,10 @@ def test_what_is_fitted_is_what_decides() -> None:
     problem = _held_out(panel, panel, 4)
     theta = rng.normal(0.0, 0.5, 10)
     loss = objective(theta, problem, 0.0)[0] - 2.0 * ((theta[0] - 1.0) ** 2 + theta[1] ** 2)
-    centres, _ = _centres(panel)
+    (centres, _), rates = _centres(panel), _rates(panel)
     weights = {
         persona: PoolWeight(
-            base=theta[0] * log_odds(records.by_persona[persona].rate, 4) + theta[2 + number],
+            base=theta[0] * log_odds(rates[number], 4) + theta[2 + number],
             slope=theta[1] + theta[6 + number],
             centre=centres[number],
         )
@@ -227,11 +230,12 @@ def test_one_case_and_one_label_give_a_sane_pool() -> None:
 
 def test_few_cases_shrink_to_scaled_log_odds() -> None:
     cases = draw(independent(RATES, 3), 15, np.random.default_rng(31)).cases
-    records = reliabilities(cases, 3)
-    pool = _fit(cases, tuple(sorted({case.right for case in cases})))
+    options = tuple(sorted({case.right for case in cases}))
+    pool = _fit(cases, options)
     assert pool.ridge == RIDGES[0]
-    for persona, weight in pool.weights.items():
-        assert weight.base == pytest.approx(pool.scale * log_odds(records.by_persona[persona].rate, 3), abs=0.1)
+    panel = panel_of(cases, options, sorted(pool.weights))
+    for persona, rate in zip(panel.personas, _rates(panel), strict=True):
+        assert pool.weights[persona].base == pytest.approx(pool.scale * log_odds(rate, 3), abs=0.1)
 
 
 def test_a_stranger_weighs_what_the_mean_rate_says() -> None:
@@ -246,3 +250,23 @@ def test_nothing_to_fit_is_said() -> None:
         fit_pool([], ABC, records, 1)
     with pytest.raises(ValueError, match="at least 2"):
         fit_pool([_case(1, "a", ("ann", "a", 0.5))], ("a",), records, 1)
+
+
+def test_where_personas_are_equally_good_the_pool_does_not_fall_behind_plurality() -> None:
+    """Short records that differ by chance alone must not become weights."""
+    rng = np.random.default_rng(0)
+
+    def drawn(count: int, tag: str) -> list[Case]:
+        found = []
+        for number in range(count):
+            right = int(rng.integers(2))
+            voters = np.sort(rng.choice(300, 5, replace=False))
+            said = np.where(rng.random(5) < 0.6, right, 1 - right)
+            votes = (Vote(f"p{who:03d}", "ab"[one], 0.5, 0) for who, one in zip(voters, said, strict=True))
+            found.append(Case(f"{tag}{number}", tuple(votes), "ab"[right]))
+        return found
+
+    options, test = ("a", "b"), drawn(1500, "test")
+    learned = fit_learned(options, drawn(600, "fit"), 0)
+    pool = accuracy(score_cases("calibrated_pool", {}, options, test, learned))
+    assert pool >= accuracy(score_cases("plurality", {}, options, test, None)) - 0.01

@@ -1,9 +1,10 @@
 """Shrunk hit rates and how far stated confidence is from them."""
 
+import numpy as np
 import pytest
 
 from negotiation.calibration.cases import Case
-from negotiation.calibration.reliability import reliabilities
+from negotiation.calibration.reliability import PRIOR_CASES, likely_strength, reliabilities
 from negotiation.votes import Vote
 
 
@@ -65,3 +66,15 @@ def test_without_a_vote_there_is_no_record() -> None:
         reliabilities([_case("1", "a", ("ann", None, 0.5))], 2)
     with pytest.raises(ValueError, match="at least 2"):
         reliabilities([_case("1", "a", ("ann", "a", 0.5))], 1)
+
+
+def test_records_that_differ_by_chance_alone_are_shrunk_all_the_way() -> None:
+    rng = np.random.default_rng(2)
+    cases = np.full(300, 10)
+    alike, apart = rng.binomial(10, 0.6, 300), rng.binomial(10, rng.beta(3, 2, 300))
+    assert likely_strength(alike, cases, alike.mean() / 10) >= 64
+    assert likely_strength(apart, cases, apart.mean() / 10) <= 8
+
+
+def test_a_panel_is_never_shrunk_less_than_the_prior_asks_for() -> None:
+    assert likely_strength(np.array([0, 100]), np.array([100, 100]), 0.5) == PRIOR_CASES
