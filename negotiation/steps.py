@@ -8,7 +8,8 @@ from domain.decision import Result, ResultKind
 from domain.model import Frozen
 from domain.proposal import Option, Proposal
 from domain.task_type import StrategySpec
-from negotiation.settle import Terms
+from negotiation.settle import Terms, certification, lacking
+from negotiation.strategies import STRATEGIES
 from negotiation.votes import Ballot, cast_ballots
 
 _OPEN_TO_ROUNDS = frozenset({ResultKind.STALEMATE, ResultKind.BELOW_THRESHOLD})
@@ -62,9 +63,18 @@ def next_step(
     stop = _stop(floor)
     state = _state(result, widened)
     again = Step(go="again", reason=f"{state}; round {len(rounds)} follows")
-    if result.kind is not ResultKind.STALEMATE and stop != _OSCILLATES:
-        return again if stop is None else Step(go="escalate", reason=f"{state}; {stop}")
-    return _on_stalemate(spec, state, stop, again)
+    if result.kind is ResultKind.STALEMATE or (stop == _OSCILLATES and _decides_alone(spec, terms)):
+        return _on_stalemate(spec, state, stop, again)
+    return again if stop is None else Step(go="escalate", reason=f"{state}; {stop}")
+
+
+def _decides_alone(spec: StrategySpec, terms: Terms | None) -> bool:
+    """Whether no certificate, and no calibration that is missing, sends what falls short to a person.
+
+    A safe default in its place would be a decision that nothing certifies.
+    """
+    learned = terms.learned if terms is not None else None
+    return certification(spec) is None and lacking(STRATEGIES[spec.name], learned) is None
 
 
 def _on_stalemate(spec: StrategySpec, state: str, stop: str | None, again: Step) -> Step:

@@ -120,14 +120,36 @@ def test_without_a_safe_default_its_place_in_the_order_is_passed_over(options, t
     assert step(spec_of(stalemate=("safe_default", "round")), options, [tie]).go == "again"
 
 
-def test_an_oscillation_is_a_stalemate_and_takes_the_safe_default(vote, options):
+@pytest.fixture
+def swinging(vote):
+    """Approve leads by 2 to 1 in each of three rounds, and the last one's votes are the first one's."""
+
     def given(round, one, other):
         cited = {"round": round, "named_error": "misread"}
         return [vote("ann", one, **cited), vote("bob", other, **cited), vote("cyd", "approve", **cited)]
 
-    rounds = [given(0, "approve", "decline"), given(1, "decline", "approve"), given(2, "approve", "decline")]
+    return [given(0, "approve", "decline"), given(1, "decline", "approve"), given(2, "approve", "decline")]
+
+
+def test_an_oscillation_is_a_stalemate_and_takes_the_safe_default(options, swinging):
     spec = spec_of(rounds=5, escalate_below=0.9, safe_default="decline")
-    taken = step(spec, options, rounds, panel=["ann", "bob", "cyd"])
+    taken = step(spec, options, swinging, panel=["ann", "bob", "cyd"])
+    assert (taken.go, taken.option) == ("decided", "decline")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "plurality", "certify": {}}, {"name": "calibrated_pool"}, {"name": "log_odds"}]
+)
+def test_what_a_certificate_refused_goes_to_a_person_though_it_oscillates(options, swinging, fields):
+    spec = StrategySpec.model_validate({**fields, "rounds": 5, "safe_default": "decline"})
+    taken = step(spec, options, swinging, panel=["ann", "bob", "cyd"])
+    assert (taken.go, taken.option) == ("escalate", None)
+    assert taken.reason.endswith("stalemate: the votes are those of an earlier round again")
+
+
+def test_a_tie_takes_the_safe_default_under_a_certificate_too(options, tie):
+    spec = StrategySpec.model_validate({"name": "plurality", "certify": {}, "rounds": 1, "safe_default": "decline"})
+    taken = step(spec, options, [tie])
     assert (taken.go, taken.option) == ("decided", "decline")
 
 
