@@ -1,6 +1,8 @@
 """Fitting the calibrated pool: a conditional logit on resolved cases, shrunk to log-odds weights.
 
 S_x = sum over the votes a for x of (s NP_a + d_a + (g + u_a) z_a), P(x) = softmax of S over all declared options.
+NP_a is a log-odds weight as the strategy `log_odds` has it, of a rate that is shrunk as strongly as the panel's records
+ask for (`likely_strength`): where personas differ by chance alone all weigh alike, as in plurality.
 Maximised: sum log P(right) - ridge/2 (|d|^2 + |u|^2) - PRIOR/2 ((s - 1)^2 + g^2).
 """
 
