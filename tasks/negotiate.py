@@ -16,10 +16,11 @@ from storage.repositories.negotiation import (
     StoredProposal,
     counted,
     decision_row,
-    find_decision,
+    find_end,
     is_overdue,
     load_rounds,
     load_seen,
+    round_key,
 )
 from storage.repositories.tasks import set_subtask
 from storage.tables import decisions
@@ -37,7 +38,11 @@ POLICY = StagePolicy("negotiate", timeout_seconds=600, cached=True)
 async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[str, Any]:
     """Hold round `round`. Returns {go: again | decided | escalated, cause}."""
     spec = context.task_type.subtask(subtask_id)
-    stored = await _earlier(context, subtask_id) if round or context.lease.fence > 1 else []
+    stored: list[list[StoredProposal]] = []
+    if round or context.lease.fence > 1:
+        stored, went = await _earlier(context, subtask_id, round)
+        if went is not None:
+            return went
     ballots = None
     if len(stored) <= round:
         earlier = counted(stored)
@@ -46,15 +51,22 @@ async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
         if ballots is not None:
             stored = [*stored, await store_round(work, ballots)]
-        elif (stands := await find_decision(work.connection, context.task.id, subtask_id)) is not None:
-            # A run was cut off right behind it: what is in force may have changed since, the decision has not.
-            return _went(stands)
         return await _conclude(context, work, spec, stored[: round + 1], ballots)
 
 
-async def _earlier(context: StageContext, subtask_id: str) -> list[list[StoredProposal]]:
+async def _earlier(
+    context: StageContext, subtask_id: str, round: int
+) -> tuple[list[list[StoredProposal]], dict[str, Any] | None]:
+    """The rounds held so far, and how this one went, where a run was cut off right behind it.
+
+    What is in force may have changed since; what was recorded stands.
+    """
     async with context.work() as work:
-        return await load_rounds(work.connection, context.task.id, subtask_id)
+        stored = await load_rounds(work.connection, context.task.id, subtask_id)
+        if context.lease.fence == 1 and len(stored) <= round:
+            return stored, None
+        ended = await find_end(work.connection, context.task.id, subtask_id, round)
+        return stored, _went(ended.decision) if ended.again or ended.decision is not None else None
 
 
 async def _conclude(
@@ -74,10 +86,10 @@ async def _conclude(
     result, step = ended.result, ended.step
     struck = {one.proposal.persona: one.struck for one in stored[-1] if one.struck}
     data = {"round": round, "kind": result.kind.value, "option": result.option, "margin": result.margin}
-    key = f"negotiate:{spec.id}:{round}"
+    key = round_key(spec.id, round)
     await work.event(key, f"negotiate.{step.go}", {**data, "reason": step.reason, "struck": struck}, spec.id)
     if step.go == "again":
-        return {"go": "again", "cause": None}
+        return _went(None)
     seen = await _seen(context, work, spec.id, round, ballots)
     decision = Decision(
         task_id=context.task.id,
@@ -106,7 +118,10 @@ async def _conclude(
     return _went(decision)
 
 
-def _went(decision: Decision) -> dict[str, Any]:
+def _went(decision: Decision | None) -> dict[str, Any]:
+    """None: another round follows."""
+    if decision is None:
+        return {"go": "again", "cause": None}
     if decision.option is not None:
         return {"go": "decided", "cause": None}
     return {"go": "escalated", "cause": decision.result.kind.value}

@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.decision import Decision
 from domain.model import Frozen
 from domain.proposal import Proposal
-from storage.tables import decisions, proposals, snapshots
+from storage.tables import decisions, events, proposals, snapshots
+
+AGAIN = "negotiate.again"
+"""The event of a round that another one follows."""
 
 
 class StoredProposal(Frozen):
@@ -45,10 +48,30 @@ async def load_decision(connection: AsyncConnection, task_id: str, subtask_id: s
     return Decision.model_validate((await connection.execute(_decision(task_id, subtask_id))).scalar_one())
 
 
-async def find_decision(connection: AsyncConnection, task_id: str, subtask_id: str) -> Decision | None:
+class Ended(Frozen):
+    """What an earlier run recorded of a round."""
+
+    again: bool
+    """Whether another round follows it."""
+    decision: Decision | None
     """The subtask's decision, if there is one."""
-    body = await connection.scalar(_decision(task_id, subtask_id))
-    return None if body is None else Decision.model_validate(body)
+
+
+async def find_end(connection: AsyncConnection, task_id: str, subtask_id: str, round: int) -> Ended:
+    """How the round went, if that stands already."""
+    went_on = (
+        select(events.c.seq)
+        .where(events.c.task_id == task_id, events.c.key == round_key(subtask_id, round), events.c.event == AGAIN)
+        .exists()
+    )
+    body = _decision(task_id, subtask_id).scalar_subquery()
+    row = (await connection.execute(select(went_on.label("again"), body.label("body")))).one()
+    return Ended(again=row.again, decision=None if row.body is None else Decision.model_validate(row.body))
+
+
+def round_key(subtask_id: str, round: int) -> str:
+    """The key of the event that a round ends with."""
+    return f"negotiate:{subtask_id}:{round}"
 
 
 def _decision(task_id: str, subtask_id: str) -> Select[tuple[Any]]:

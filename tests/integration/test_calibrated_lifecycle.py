@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from domain.settings import Settings
 from domain.task import Lane, TaskStatus
 from orchestration.direct import DIRECT
 from orchestration.run import Runtime, run_task
+from orchestration.stages import StageResult, Stages, hold_round
 from orchestration.submission import submit_task
 from orchestration.wiring import open_runtime
-from storage.leases import claim_one
+from storage.leases import claim_one, release
 from storage.repositories import calibrations
 from storage.repositories.audits import audits_of, totals
 from storage.repositories.listing import TaskFilter
 from storage.repositories.negotiation import load_decision
+from tasks.context import StageContext
 from tests.integration.calibrated_claims import AGREED, SPLIT, calibration, new_version, write_calibrated
 
 PLACE = ("claim", "payout")
@@ -221,6 +224,33 @@ async def test_the_second_strategy_takes_over_with_the_first_activation(settings
         assert (status, decision.result.rule) == (TaskStatus.DONE, "calibrated_pool")
         assert [one.task_id for one in await _audits(runtime, 1)] == [decision.task_id]
         assert (await _decide(runtime, SPLIT))[0] is TaskStatus.PARKED
+
+
+async def test_a_run_cut_off_behind_a_round_goes_on_as_that_round_ended(settings: Settings, tmp_path: Path) -> None:
+    """Whatever was activated since: under the second calibration the first round would have decided."""
+
+    async def cut_off(stages: Stages, context: StageContext, subtask_id: str, round: int) -> StageResult:
+        held = await hold_round(stages, context, subtask_id, round)
+        if (subtask_id, round) == ("payout", 0):
+            raise ConnectionAbortedError("cut off between the round's commit and its checkpoint")
+        return held
+
+    async with _open(settings, write_calibrated(tmp_path, certify={"audit": 0.0})) as runtime:
+        await _store(runtime.engine, calibration(1), active=True)
+        task_id = await _submit(runtime, SPLIT)
+        claim = await claim_one(runtime.engine, "test", task_id, seconds=30)
+        assert claim is not None
+        with pytest.raises(ConnectionAbortedError):
+            await run_task(runtime, claim.lease, replace(DIRECT, run_round=cut_off), runtime.graphs())
+        await release(runtime.engine, claim.lease)
+        recorded = await _blind_reason(runtime, task_id)
+        assert recorded.endswith("the certified threshold is 0.95; round 1 follows")
+        await _store(runtime.engine, calibration(2, threshold=0.5), active=True)
+        status, decision = await _run(runtime, task_id)
+        assert (status, decision.rounds, decision.option) == (TaskStatus.PARKED, 2, None)
+        assert (decision.result.kind, decision.result.calibration) == (ResultKind.BELOW_THRESHOLD, 2)
+        assert await _blind_reason(runtime, task_id) == recorded
+        assert (await _decide(runtime, SPLIT))[0] is TaskStatus.DONE
 
 
 async def test_a_higher_stake_goes_to_a_person(settings: Settings, tmp_path: Path) -> None:
