@@ -82,7 +82,7 @@ def redecide(record: Record, spec: StrategySpec, learned: Learned | None) -> Red
         end = conclude(spec, floor, terms)
         if end.step.go != "again":
             break
-    identified = end.step.go != "again"
+    identified = end.step.go != "again" or _is_a_persons(spec)
     return Redecided(
         kind=end.result.kind if identified else None,
         option=end.option.name if end.option is not None else None,
@@ -94,6 +94,15 @@ def redecide(record: Record, spec: StrategySpec, learned: Learned | None) -> Red
         reason=end.step.reason,
         result=end.result,
     )
+
+
+def _is_a_persons(spec: StrategySpec) -> bool:
+    """Whether a person decides however the further rounds go: a certified threshold holds for the blind vote alone.
+
+    What would have been said is not known; who decides is. A veto or a lost quorum changes nothing in that, and a
+    stalemate only where there is a safe default.
+    """
+    return certification(spec) is not None and spec.safe_default is None
 
 
 def _leader(spec: StrategySpec, floor: Floor, end: Conclusion, terms: Terms) -> str | None:

@@ -204,6 +204,18 @@ def test_learned_weights_and_thresholds_decide(subtask: SubtaskSpec, split: list
     assert not redecide(record, stake, _learned(0.7)).decided
 
 
+def test_below_a_certified_threshold_a_person_decides_whatever_further_rounds_would_bring(
+    subtask: SubtaskSpec, split: list[list[Proposal]]
+) -> None:
+    record = lived(subtask, split, PLURALITY)
+    certified = StrategySpec(name="log_odds", rounds=2, certify=CertifySpec())
+    person = redecide(record, certified, _learned(0.9))
+    assert (person.identified, person.decided, person.kind) == (True, False, ResultKind.BELOW_THRESHOLD)
+    # With a safe default a later stalemate would decide: that is not known.
+    defaulted = certified.model_copy(update={"safe_default": "decline"})
+    assert not redecide(record, defaulted, _learned(0.9)).identified
+
+
 def test_without_a_calibration_plurality_is_counted_and_a_person_decides(
     subtask: SubtaskSpec, split: list[list[Proposal]]
 ) -> None:
