@@ -84,7 +84,7 @@ def _certificate(item: Said | None) -> str:
     if item["threshold"] is None:
         return f"Nothing is certified ({bound}): {as_text(item['reason'])}."
     score = f"a {item['measure']} of at least {as_number(item['threshold'])}"
-    return f"Certified: {score} ({bound}): {as_text(item['reason'])}."
+    return f"Certified for the blind vote: {score} ({bound}): {as_text(item['reason'])}."
 
 
 def _blocking(item: Said | None) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from domain.decision import Result, ResultKind, Weight
@@ -10,7 +9,8 @@ from domain.task_type import CertifySpec, StrategySpec
 from negotiation.fractions import exact_fraction
 from negotiation.learned import Learned
 from negotiation.strategies import STRATEGIES
-from negotiation.strategy import TIE, Count, Strategy
+from negotiation.strategy import Count, Strategy
+from negotiation.thresholds import Opposition, has_margin, has_score, has_share, opposition, within
 from negotiation.votes import Ballot, Vote
 
 FALLBACK = "plurality"
@@ -95,7 +95,8 @@ def settle(spec: StrategySpec, options: Sequence[str], ballot: Ballot, terms: Te
         score=count.score,
         measure=strategy.measure,
         posterior=count.posterior,
-        certified=standing.threshold if standing is not None else None,
+        # It is certified for the blind vote alone.
+        certified=standing.threshold if standing is not None and ballot.round == 0 else None,
         calibration=learned.version if learned is not None else None,
         present=len(ballot.votes),
         casting=sum(vote.option is not None for vote in ballot.votes),
@@ -125,7 +126,12 @@ def lacking(strategy: Strategy, learned: Learned | None) -> str | None:
     """What the strategy needs and is not there; None when it can count."""
     if strategy.needs != "nothing" and learned is None:
         return "no calibration is active"
-    if strategy.needs == "pool" and learned is not None and learned.pool is None:
+    if learned is None or strategy.needs == "nothing":
+        return None
+    if learned.withdrawn is not None and learned.pool is None and not learned.rates:
+        # A calibration that cannot be read: equal weights would be nobody's.
+        return learned.withdrawn
+    if strategy.needs == "pool" and learned.pool is None:
         return f"calibration {learned.version} has no pool"
     return None
 
@@ -164,7 +170,7 @@ def _judge(spec: StrategySpec, counted: _Counted, ballot: Ballot, terms: Terms) 
             return _Finding(ResultKind.STALEMATE, None, "no option leads")
         best = max(count.tally[option] for option in count.level)
         return _Finding(ResultKind.STALEMATE, None, f"{' and '.join(count.level)} are level at {best:.4g}")
-    blocked = _blocked(spec, leader, ballot)
+    blocked = _blocked(opposition(spec, leader, ballot))
     short = _short(spec, counted, leader) or _uncertified(spec, counted, leader, ballot.round, terms)
     if short is not None:
         reason = f"{short}; {blocked}" if blocked else short
@@ -180,27 +186,22 @@ def _won(counted: _Counted, leader: str) -> str:
     return f"{leader} wins by a margin of {counted.count.margin:.4g}"
 
 
-def _blocked(spec: StrategySpec, leader: str, ballot: Ballot) -> str:
-    vetoers = ", ".join(veto.persona for veto in ballot.vetoes if veto.option == leader)
-    if vetoers:
-        return f"vetoed by {vetoers}"
-    if spec.blocking_minority is None:
+def _blocked(found: Opposition) -> str:
+    if found.vetoed_by:
+        return f"vetoed by {', '.join(found.vetoed_by)}"
+    if not found.minority:
         return ""
-    against = [vote.persona for vote in ballot.votes if vote.option not in (None, leader)]
-    needed = ceil(exact_fraction(spec.blocking_minority) * len(ballot.votes))
-    if len(against) < needed:
-        return ""
-    return f"blocked by a minority of {len(against)} of {len(ballot.votes)} present ({needed} block)"
+    return f"blocked by a minority of {len(found.against)} of {found.present} present ({found.needed} block)"
 
 
 def _short(spec: StrategySpec, counted: _Counted, leader: str) -> str | None:
     """Why the leader's lead is too small; None when it is not."""
     count, least_share = counted.count, counted.strategy.least_share(counted.parameters)
-    if count.lacks is not None:
-        return f"{leader} leads with {count.lacks}"
-    if count.share < least_share - TIE:
+    if not has_share(count, least_share):
+        if count.lacks is not None:
+            return f"{leader} leads with {count.lacks}"
         return f"{leader} leads with a share of {count.share:.4g}; {least_share:.4g} is needed"
-    if count.margin < spec.escalate_below - TIE:
+    if not has_margin(count, spec.escalate_below):
         return f"{leader} leads by a margin of {count.margin:.4g}; {spec.escalate_below:.4g} is needed"
     return None
 
@@ -212,18 +213,18 @@ def _uncertified(spec: StrategySpec, counted: _Counted, leader: str, round: int,
     asked = certification(spec)
     if asked is None:
         return None
-    standing, score = _standing(spec, counted, terms.learned), counted.count.score
+    standing = _standing(spec, counted, terms.learned)
     if standing.threshold is None:
         return f"{leader} leads, and a person decides: {standing.reason}"
-    if asked.stake_limit is not None and (terms.stake is None or terms.stake > asked.stake_limit):
+    if asked.stake_limit is not None and not within(terms.stake, asked.stake_limit):
         at_stake = "an unknown amount" if terms.stake is None else f"{terms.stake:g}"
         return f"{leader} leads, and a person decides: {at_stake} is at stake; the limit is {asked.stake_limit:g}"
     if round > 0:
         brought = f"round {round}'s goes to a person with what the debate brought"
         return f"{leader} leads; the threshold is certified for the blind vote; {brought}"
-    if score < standing.threshold:
-        measure = counted.strategy.measure
-        return f"{leader} leads with a {measure} of {score:.4g}; the certified threshold is {standing.threshold:.4g}"
+    if not has_score(counted.count, standing.threshold):
+        reached = f"a {counted.strategy.measure} of {counted.count.score:.4g}"
+        return f"{leader} leads with {reached}; the certified threshold is {standing.threshold:.4g}"
     return None
 
 
