@@ -11,8 +11,9 @@ from domain.model import Frozen
 from evaluation.metrics import METRICS_VERSION, PilotMetrics
 from evaluation.period import Period
 from evaluation.rates import Rate
-from storage.tables import metrics as metrics_table
-from storage.tables import reports, tasks
+from storage.evaluation_tables import metrics as metrics_table
+from storage.evaluation_tables import reports
+from storage.tables import tasks
 
 
 class Stored(Frozen):

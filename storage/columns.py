@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, DateTime, ForeignKey, Integer, Text, func
+from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, Text, func
 from sqlalchemy.sql.type_api import TypeEngine
 
 NAMES = {
@@ -11,6 +11,8 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+metadata = MetaData(naming_convention=NAMES)
 
 
 def moment(name: str, *, now: bool = False, null: bool = False) -> Column[Any]:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -18,9 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.columns import NAMES, col, moment, of_round, of_subtask, of_task, texts
-
-metadata = MetaData(naming_convention=NAMES)
+from storage.columns import col, metadata, moment, of_round, of_subtask, of_task, texts
 
 tasks = Table(
     "tasks",
@@ -53,6 +50,11 @@ tasks = Table(
     col("plan", JSONB, null=True),
     col("summary", JSONB, null=True),
     col("reason", Text, null=True),
+    Column("pause_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("crashes", Integer, nullable=False, server_default=text("0")),
+    col("forked_from", Text, null=True),
+    col("fork_stage", Text, null=True),
+    Column("dry_run", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("principal", "idempotency_key"),
     Index("ix_tasks_due", text("priority DESC"), "created_at", postgresql_where=text("due")),
     Index("ix_tasks_listing", "created_at", "id"),
@@ -178,7 +180,18 @@ actions = Table(
     col("response", JSONB, null=True),
     col("error", Text, null=True),
     moment("at", now=True),
+    Column("kind", Text, nullable=False, server_default=text("'dedup'")),
+    moment("sent_at", null=True),
     UniqueConstraint("idempotency_key"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("executor", Text, primary_key=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    moment("opened_at", null=True),
+    col("note", Text, null=True),
 )
 
 records = Table(
@@ -212,32 +225,6 @@ outcomes = Table(
     of_task(primary=True),
     *texts("label", "right_action", "recorded_by"),
     moment("recorded_at", now=True),
-)
-
-metrics = Table(
-    "metrics",
-    metadata,
-    *texts("bucket", "segment", "metric"),
-    Column("version", Integer, nullable=False),
-    col("value", Double, null=True),
-    col("low", Double, null=True),
-    col("high", Double, null=True),
-    col("n", BigInteger),
-    moment("computed_at", now=True),
-    PrimaryKeyConstraint("bucket", "segment", "metric", "version"),
-)
-
-reports = Table(
-    "reports",
-    metadata,
-    Column("id", Text, primary_key=True),
-    col("task_type", Text),
-    moment("since"),
-    moment("until"),
-    col("trusted", Boolean),
-    col("summary", JSONB),
-    *texts("html_path", "json_path"),
-    moment("created_at", now=True),
 )
 
 workers = Table(

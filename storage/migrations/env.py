@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import create_engine, text
 
-from storage.tables import metadata
+from storage.schema import metadata
 
 _LOCK = 7_243_901
 

@@ -19,8 +19,9 @@ from evaluation.quality import check
 from evaluation.report import Subject, render
 from evaluation.sample import read_sample
 from evaluation.store import save_metrics, save_report
-from storage import tables
+from storage import evaluation_tables, tables
 from storage.engine import sync_engine
+from storage.schema import metadata
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 KIND = TaskType.model_validate(
@@ -65,7 +66,7 @@ def engine(dsn: str) -> Iterator[Engine]:
 @pytest.fixture
 def clean(engine: Engine) -> Engine:
     with engine.begin() as connection:
-        names = ", ".join(f'"{table.name}"' for table in tables.metadata.sorted_tables)
+        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables if not table.name.startswith("audit_"))
         connection.execute(text(f"TRUNCATE {names} CASCADE"))
     return engine
 
@@ -299,8 +300,8 @@ def test_metrics_are_upserted(clean: Engine) -> None:
             connection.execute(update(tables.tasks).values(answer=answer))
             save_metrics(connection, period(), compute(connection, KIND, period()))
     with clean.connect() as connection:
-        query = select(tables.metrics).where(
-            tables.metrics.c.metric == "success_all", tables.metrics.c.segment == "credit_review"
+        query = select(evaluation_tables.metrics).where(
+            evaluation_tables.metrics.c.metric == "success_all", evaluation_tables.metrics.c.segment == "credit_review"
         )
         rows = connection.execute(query).all()
     assert [(row.value, row.n) for row in rows] == [(0.0, 1)]

@@ -7,7 +7,7 @@ from alembic.migration import MigrationContext
 
 from storage.engine import sync_engine
 from storage.migrations.run import upgrade
-from storage.tables import metadata
+from storage.schema import metadata
 
 _NOT_OURS = ("checkpoint", "alembic_")
 
@@ -68,11 +68,18 @@ def test_the_ledger_does_not_move_back(action, change):
         action.execute(f"UPDATE actions SET {change} WHERE task_id = 't'")
 
 
-@pytest.mark.parametrize("end", ["done", "failed", "unknown"])
+@pytest.mark.parametrize("end", ["done", "failed", "refused", "unknown"])
 def test_an_ended_action_stays_ended(action, end):
     action.execute("UPDATE actions SET status = %s WHERE task_id = 't'", (end,))
     with pytest.raises(psycopg.errors.RaiseException, match=f"has ended as {end}"):
         action.execute("UPDATE actions SET status = 'sending', fence = 3 WHERE task_id = 't'")
+
+
+def test_an_ended_action_can_be_erased_and_no_more(action):
+    action.execute("UPDATE actions SET status = 'done', response = '{\"a\": 1}' WHERE task_id = 't'")
+    action.execute("UPDATE actions SET request = '{\"erased\": \"h\"}', response = NULL WHERE task_id = 't'")
+    with pytest.raises(psycopg.errors.RaiseException, match="has ended as done"):
+        action.execute("UPDATE actions SET response = '{\"a\": 2}' WHERE task_id = 't'")
 
 
 def test_nobody_answers_for_a_task_of_their_own(action):
