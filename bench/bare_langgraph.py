@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.recording import Script, play
-from storage.checkpoints import Pool, saver
+from storage.checkpoints import Pool
 
 _NODES = ("intake", "plan", "dispatch", "negotiate", "guard", "approve", "execute", "consolidate", "report")
 
@@ -55,4 +56,4 @@ def _graph(engine: AsyncEngine, pool: Pool, scripts: Mapping[str, Script]) -> Co
         graph.add_node(name, node)
         graph.add_conditional_edges(name, following, [*_NODES, END])
     graph.add_edge(START, "intake")
-    return graph.compile(checkpointer=saver(pool))
+    return graph.compile(checkpointer=AsyncPostgresSaver(pool))

@@ -12,7 +12,7 @@ from domain.task import Lease, TaskStatus
 from orchestration.graph import Graphs, build_graphs
 from orchestration.run_context import RunContext
 from orchestration.stages import Stages
-from storage.checkpoints import Pool, saver
+from storage.checkpoints import Pool, saver, thread_of
 from storage.leases import park
 from storage.repositories.tasks import load_task
 from tasks.context import StageContext
@@ -28,6 +28,7 @@ class Runtime:
     checkpoints: Pool
     catalog: Catalog
     recaller: Recaller
+    cancel_grace_seconds: float = 10.0
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""
@@ -53,7 +54,7 @@ async def run_task(runtime: Runtime, lease: Lease, stages: Stages, graphs: Graph
     """Move the task on until it ends or is parked; returns which. Raises LeaseLost when another took over."""
     stage = await make_context(runtime, lease)
     run = RunContext(stages=stages, stage=stage, subtask_graph=graphs.subtask)
-    config: Any = {"configurable": {"thread_id": lease.task_id, "checkpoint_ns": ""}}
+    config = thread_of(lease)
     start = await _start(graphs, config, lease)
     ended = await graphs.task.ainvoke(start, config, context=run, durability="sync")
     if "__interrupt__" in ended:
