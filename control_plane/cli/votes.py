@@ -12,7 +12,7 @@ _NOTED = 20
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV: one row a vote, with what is right.")]
 Strategies = Annotated[str | None, typer.Option(metavar="A,B", help="Only these strategies; else all.")]
-Splits = Annotated[int, typer.Option(help="How many random halves to learn on and measure.")]
+Splits = Annotated[int, typer.Option(help="How many times to draw the halves and measure.")]
 Alpha = Annotated[float, typer.Option(help="Highest share of errors that `certified` promises.")]
 Delta = Annotated[float, typer.Option(help="Highest probability that the promise is broken.")]
 
@@ -34,7 +34,7 @@ def votes(
 
     confidence: from 0 to 1; may be empty. gold: what is right, the same on all rows of an item.
 
-    Everything is learned on a random half of the items and measured on the other half, as often as --splits says.
+    A random half is measured, --splits times; half of the other (2,000 at most) is learned from, the rest certifies.
 
     accuracy: share right; a tie counts what drawing lots is worth. gain: 0 best annotator, 1 pool of all labels.
 
@@ -47,11 +47,11 @@ def votes(
     Example: parley votes votes.csv --strategies plurality,log_odds,calibrated_pool
     """
     from control_plane.cli.progress import step_bar
-    from control_plane.services.votes import Request, measure_votes, terms_of
+    from control_plane.services.votes import Request, design_of, measure_votes
 
     names = None if strategies is None else [name.strip() for name in strategies.split(",") if name.strip()]
     request = Request(file, names, splits, seed, alpha, delta)
-    with step_bar(file.name, terms_of(request).steps) as step:
+    with step_bar(file.name, design_of(request).steps) as step:
         found = measure_votes(request, step)
     if as_json:
         emit_json(found)
@@ -75,7 +75,7 @@ def _show(found: dict[str, Any]) -> None:
     table(
         ("limit", "accuracy", ""),
         (
-            ("best_single", f"{limits['best_single']:.4f}", "the annotator that was best on the learning half"),
+            ("best_single", f"{limits['best_single']:.4f}", "the annotator that was best on the items learned from"),
             ("pool_all_labels", f"{limits['pool_all_labels']:.4f}", "the pool, fitted on the measured items too"),
             ("any_right", f"{limits['any_right']:.4f}", "somebody was right"),
         ),

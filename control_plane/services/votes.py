@@ -9,7 +9,7 @@ from typing import Any
 
 from domain.errors import CaseFileError, InputError
 from negotiation.strategies import STRATEGIES
-from negotiation.votebook.protocol import Examined, Terms, examine
+from negotiation.votebook.protocol import Design, Examined, examine
 from negotiation.votebook.reading import Votebook, read_votes
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -32,20 +32,20 @@ class Request:
 
 
 def measure_votes(request: Request, step: Step) -> dict[str, Any]:
-    """Everything that is found out, as plain JSON. `step` is called `terms_of(request).steps` times.
+    """Everything that is found out, as plain JSON. `step` is called `design_of(request).steps` times.
 
     Raises InputError.
     """
     start = perf_counter()
-    terms, book = terms_of(request), read_votebook(request.file)
+    design, book = design_of(request), read_votebook(request.file)
     try:
-        found = examine(book, terms, step)
+        found = examine(book, design, step)
     except ValueError as problem:
         raise InputError(f"{request.file}: {problem}") from None
-    return _as_json(book, terms, found) | {"seconds": round(perf_counter() - start, 3)}
+    return _as_json(book, design, found) | {"seconds": round(perf_counter() - start, 3)}
 
 
-def terms_of(request: Request) -> Terms:
+def design_of(request: Request) -> Design:
     """What is to be measured. Raises InputError for an unknown strategy or a number out of range."""
     for name, bound in (("alpha", request.alpha), ("delta", request.delta)):
         if not 0.0 < bound < 1.0:
@@ -58,7 +58,7 @@ def terms_of(request: Request) -> Terms:
         what = f"unknown strategy {', '.join(map(repr, unknown))}" if unknown else "no strategy named"
         raise InputError(f"--strategies: {what}: choose from {', '.join(STRATEGIES)}")
     ordered = tuple(name for name in STRATEGIES if name in wanted)
-    return Terms(ordered, request.splits, request.seed, request.alpha, request.delta)
+    return Design(ordered, request.splits, request.seed, request.alpha, request.delta)
 
 
 def read_votebook(path: Path) -> Votebook:
@@ -91,7 +91,7 @@ def gains(found: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _as_json(book: Votebook, terms: Terms, found: Examined) -> dict[str, Any]:
+def _as_json(book: Votebook, design: Design, found: Examined) -> dict[str, Any]:
     strategies = {}
     for name, figures in found.strategies.items():
         plain = asdict(figures)
@@ -106,10 +106,10 @@ def _as_json(book: Votebook, terms: Terms, found: Examined) -> dict[str, Any]:
         "annotators": len(book.annotators),
         "labels": len(book.labels),
         "votes": book.votes,
-        "splits": terms.splits,
-        "seed": terms.seed,
-        "alpha": terms.alpha,
-        "delta": terms.delta,
+        "splits": design.splits,
+        "seed": design.seed,
+        "alpha": design.alpha,
+        "delta": design.delta,
         "bad_rows": [{"line": row.line, "problem": row.problem} for row in book.bad],
         "bad_row_count": book.bad_count,
     }

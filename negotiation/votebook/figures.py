@@ -33,7 +33,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Certified:
+class Covered:
     """What certified thresholds decide, over all splits."""
 
     coverage: float
@@ -53,9 +53,9 @@ class Figures:
     coverage_at_5: float
     coverage_at_2: float
     calibration_error: float
-    certified: Mapping[float, Certified]
+    certified: Mapping[float, Covered]
     """By error bound."""
-    asked: Certified
+    asked: Covered
     """For the error bound that was asked for."""
 
 
@@ -100,9 +100,9 @@ def averaged(found: Sequence[Measured], alpha: float) -> Figures:
     )
 
 
-def _pooled(found: Sequence[Selected]) -> Certified:
+def _pooled(found: Sequence[Selected]) -> Covered:
     decided = sum(one.decided for one in found)
-    return Certified(
+    return Covered(
         coverage=fsum(one.coverage for one in found) / len(found),
         error=sum(one.errors for one in found) / decided if decided else 0.0,
     )

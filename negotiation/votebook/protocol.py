@@ -1,4 +1,4 @@
-"""Repeated halves: learn on one half of the items, measure every strategy on the other."""
+"""Repeated halves: learn on a part of one half of the items, certify on its rest, measure on the other half."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LEARNED_BY_ALL = "calibrated_pool"
 
 
 @dataclass(frozen=True)
-class Terms:
+class Design:
     """What is measured, and how."""
 
     strategies: tuple[str, ...]
@@ -53,7 +53,7 @@ class Limits:
     """Means over the splits' measured halves."""
 
     best_single: float
-    """Accuracy of the annotator that was best on the learning half."""
+    """Accuracy of the annotator that was best on the items learned from."""
     pool_all_labels: float
     """Accuracy of the pool fitted on every item, the measured ones too."""
     any_right: float
@@ -85,38 +85,38 @@ class _Halves:
         return self.fit, self.certify, self.held
 
 
-def examine(book: Votebook, terms: Terms, step: Callable[[], object] = lambda: None) -> Examined:
-    """Measure the strategies. `step` is called `terms.steps` times. Raises ValueError for fewer than two items."""
+def examine(book: Votebook, design: Design, step: Callable[[], object] = lambda: None) -> Examined:
+    """Measure the strategies. `step` is called `design.steps` times. Raises ValueError for fewer than two items."""
     if len(book.items) < 2:
         raise ValueError("one item cannot be learned from and measured on: at least two are needed")
     # The fits solve many small systems: threads that wait for each other make them ten times slower on a busy machine.
     with threadpool_limits(1):
-        return _examine(book, terms, step)
+        return _examine(book, design, step)
 
 
-def _examine(book: Votebook, terms: Terms, step: Callable[[], object]) -> Examined:
+def _examine(book: Votebook, design: Design, step: Callable[[], object]) -> Examined:
     options = options_of(book.labels)
     scores = Scores(options, book.items)
     whole = neutral(book.items)
-    best = scores.of(LEARNED_BY_ALL, {}, whole, learn(options, cases_of(book.items, whole), terms.seed))
+    best = scores.of(LEARNED_BY_ALL, {}, whole, learn(options, cases_of(book.items, whole), design.seed))
     step()
-    measured: dict[str, list[Measured]] = {name: [] for name in terms.strategies}
+    measured: dict[str, list[Measured]] = {name: [] for name in design.strategies}
     limits: list[Limits] = []
-    for number in range(terms.splits):
-        halves = _halves(book.items, terms.seed, number)
+    for number in range(design.splits):
+        halves = _halves(book.items, design.seed, number)
         missing = neutral(halves.fit)
-        learned = learn(options, cases_of(halves.fit, missing), terms.seed + number)
+        learned = learn(options, cases_of(halves.fit, missing), design.seed + number)
         ranked = by_reliability(book.annotators, learned)
         held = cases_of(halves.held, missing)
         pool = accuracy([best[case.key] for case in held])
         limits.append(Limits(best_single(held, ranked), pool, any_right(held)))
         step()
-        for name in terms.strategies:
+        for name in design.strategies:
             found = scores.of(name, _parameters(name, ranked), missing, learned)
             fit, certify, test = ([found[item.key] for item in part] for part in halves.parts)
-            measured[name].append(measure(fit, certify, test, terms.alphas, terms.delta))
+            measured[name].append(measure(fit, certify, test, design.alphas, design.delta))
             step()
-    return Examined({name: averaged(found, terms.alpha) for name, found in measured.items()}, _mean_limits(limits))
+    return Examined({name: averaged(found, design.alpha) for name, found in measured.items()}, _mean_limits(limits))
 
 
 def learn(options: Sequence[str], cases: Sequence[Case], seed: int) -> Learned | None:
@@ -127,14 +127,14 @@ def learn(options: Sequence[str], cases: Sequence[Case], seed: int) -> Learned |
 
 
 def _halves(items: Sequence[Item], seed: int, number: int) -> _Halves:
-    """Drawn by the items' keys, never by their place in the file; of an odd number, more are learned from."""
+    """Drawn by the items' keys, never by their place in the file; of an odd number, fewer are measured."""
     drawn = sorted(items, key=lambda item: (sha256(f"half:{seed}:{number}:{item.key}".encode()).digest(), item.key))
     middle = (len(drawn) + 1) // 2
-    learning, held = drawn[:middle], drawn[middle:]
-    for_fit = {case.key for case in split(cases_of(learning, Neutral({}, 0.5)), seed + number, test=0.0).fit}
+    kept, held = drawn[:middle], drawn[middle:]
+    for_fit = {case.key for case in split(cases_of(kept, Neutral({}, 0.5)), seed + number, test=0.0).fit}
     return _Halves(
-        fit=[item for item in learning if item.key in for_fit],
-        certify=[item for item in learning if item.key not in for_fit],
+        fit=[item for item in kept if item.key in for_fit],
+        certify=[item for item in kept if item.key not in for_fit],
         held=held,
     )
 

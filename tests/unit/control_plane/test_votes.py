@@ -147,6 +147,14 @@ def test_no_file_a_folder_and_a_file_too_large(
     assert "larger than 10 bytes" in capsys.readouterr().err
 
 
+def test_what_is_learned_from_is_said_as_it_is(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["votes", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "half of the other (2,000 at most) is learned from, the rest certifies" in told
+    assert main(["votes", str(file), "--splits", "1", "--strategies", "plurality"]) == 0
+    assert "the annotator that was best on the items learned from" in capsys.readouterr().out
+
+
 def test_an_interrupt_is_130(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

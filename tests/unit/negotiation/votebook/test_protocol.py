@@ -13,7 +13,7 @@ from negotiation.strategies import STRATEGIES
 from negotiation.votebook import protocol
 from negotiation.votebook.cases import Neutral, cases_of, neutral, options_of
 from negotiation.votebook.limits import any_right, best_single, by_reliability
-from negotiation.votebook.protocol import Terms, examine
+from negotiation.votebook.protocol import Design, examine
 from tests.unit.negotiation.votebook.made import Row, book, dense
 
 ALL = tuple(STRATEGIES)
@@ -44,7 +44,7 @@ SHAPES: dict[str, list[Row]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_figure_is_a_number_in_range(shape: str) -> None:
-    found = examine(book(SHAPES[shape]), Terms(ALL, splits=2))
+    found = examine(book(SHAPES[shape]), Design(ALL, splits=2))
     assert tuple(found.strategies) == ALL
     for figures in found.strategies.values():
         plain = (figures.accuracy, figures.aurc, figures.augrc, figures.coverage_at_5, figures.coverage_at_2)
@@ -58,15 +58,15 @@ def test_every_figure_is_a_number_in_range(shape: str) -> None:
 
 def test_the_rows_order_does_not_matter_and_the_seed_does() -> None:
     rows = dense(80)
-    terms = Terms(ALL, splits=2)
-    first = examine(book(rows), terms)
-    assert first == examine(book(random.Random(5).sample(rows, len(rows))), terms)
-    assert first != examine(book(rows), replace(terms, seed=1))
+    design = Design(ALL, splits=2)
+    first = examine(book(rows), design)
+    assert first == examine(book(random.Random(5).sample(rows, len(rows))), design)
+    assert first != examine(book(rows), replace(design, seed=1))
 
 
 def test_one_good_annotator_is_found_and_certified() -> None:
     rows = dense(800, (0.99, 0.5, 0.5, 0.5, 0.5))
-    found = examine(book(rows), Terms(("plurality", "log_odds", "calibrated_pool", "lead_decides"), splits=3))
+    found = examine(book(rows), Design(("plurality", "log_odds", "calibrated_pool", "lead_decides"), splits=3))
     assert found.limits.best_single == pytest.approx(0.99, abs=0.02)
     assert found.strategies["lead_decides"].accuracy == pytest.approx(found.limits.best_single)
     assert found.strategies["plurality"].accuracy < found.strategies["calibrated_pool"].accuracy - 0.05
@@ -77,7 +77,7 @@ def test_one_good_annotator_is_found_and_certified() -> None:
 
 
 def test_another_bound_is_certified_too() -> None:
-    figures = examine(book(dense(60)), Terms(("plurality",), splits=1, alpha=0.3)).strategies["plurality"]
+    figures = examine(book(dense(60)), Design(("plurality",), splits=1, alpha=0.3)).strategies["plurality"]
     assert sorted(figures.certified) == [0.05, 0.1, 0.2, 0.3]
     assert figures.asked == figures.certified[0.3]
 
@@ -103,25 +103,25 @@ def test_nothing_is_learned_outside_the_fit_part(monkeypatch: pytest.MonkeyPatch
     learn = protocol.learn
     monkeypatch.setattr(protocol, "learn", watched)
     rows = dense(60)
-    terms = Terms(("calibrated_pool",), splits=1)
-    examine(book(rows), terms)
-    fit = {item.key for item in protocol._halves(book(rows).items, terms.seed, 0).fit}
+    design = Design(("calibrated_pool",), splits=1)
+    examine(book(rows), design)
+    fit = {item.key for item in protocol._halves(book(rows).items, design.seed, 0).fit}
     changed = [row if row[0] in fit else (*row[:3], "0.5", "z") for row in rows]
-    examine(book(changed), terms)
+    examine(book(changed), design)
     assert seen[1] == seen[3]
     assert seen[0] != seen[2]
 
 
 def test_steps_are_counted() -> None:
-    terms = Terms(("plurality", "borda"), splits=2)
+    design = Design(("plurality", "borda"), splits=2)
     steps: list[None] = []
-    examine(book(dense(20)), terms, lambda: steps.append(None))
-    assert len(steps) == terms.steps
+    examine(book(dense(20)), design, lambda: steps.append(None))
+    assert len(steps) == design.steps
 
 
 def test_one_item_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
-        examine(book(dense(1)), Terms(ALL))
+        examine(book(dense(1)), Design(ALL))
 
 
 def test_a_missing_confidence_takes_the_annotators_mean_logit() -> None:
