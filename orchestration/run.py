@@ -28,7 +28,6 @@ class Runtime:
     checkpoints: Pool
     catalog: Catalog
     recaller: Recaller
-    cancel_grace_seconds: float = 10.0
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""
