@@ -56,7 +56,7 @@ class Pool(Frozen):
     stranger: PoolWeight
     """For a persona that the fit did not see."""
     scale: float
-    """s: what a log-odds weight counts in the pool; below 1 where personas err together."""
+    """s: what the log-odds of a persona's shrunk rate count in the pool; below 1 where personas err together."""
     ridge: float
     cases: int
 
@@ -68,23 +68,23 @@ class Certificate(Frozen):
     """The rule with its parameters."""
     measure: str
     """What the threshold is compared with: `margin` or `posterior`."""
-    alpha: float
-    delta: float
-    threshold: float | None
-    """None: nothing certifies, everything goes to people."""
-    cases: int
+    alpha: float = Field(gt=0.0, lt=1.0)
+    delta: float = Field(gt=0.0, lt=1.0)
+    threshold: float | None = Field(gt=0.0, le=1.0)
+    """None: nothing certifies, everything goes to people. A score of 0 is never accepted."""
+    cases: int = Field(ge=0)
     """Certification cases."""
-    accepted: int = 0
-    errors: int = 0
+    accepted: int = Field(default=0, ge=0)
+    errors: int = Field(default=0, ge=0)
     reason: str
 
 
 class DebateGain(Frozen):
     """What the rounds after the blind one changed, over resolved cases that held one."""
 
-    cases: int
-    wrong_to_right: int
-    right_to_wrong: int
+    cases: int = Field(ge=0)
+    wrong_to_right: int = Field(ge=0)
+    right_to_wrong: int = Field(ge=0)
 
     @property
     def pays(self) -> bool | None:
@@ -95,6 +95,19 @@ class DebateGain(Frozen):
     def net(self) -> int:
         """Cases put right less cases put wrong."""
         return self.wrong_to_right - self.right_to_wrong
+
+
+class Contract(Frozen):
+    """What the panel was asked, as its personas see it; empty in a calibration of before this was kept."""
+
+    declared: tuple[str, ...] = ()
+    """The declared actions' names, in their order."""
+    question: str = ""
+    """Digest."""
+    context: str = ""
+    """Digest of what the personas are shown, and of what is hidden from them."""
+    actions: str = ""
+    """Digest of the declared actions with the arguments that a counter-proposal may set."""
 
 
 class Calibration(Frozen):
@@ -109,7 +122,9 @@ class Calibration(Frozen):
     """Persona -> version. A panel of others is not covered."""
     options: int = Field(ge=2)
     """How many options were declared."""
-    mean_rate: float
+    contract: Contract = Contract()
+    """What they were declared for. A panel that is asked something else is not covered."""
+    mean_rate: float = Field(gt=0.0, lt=1.0)
     """mu: hits over cases of all personas."""
     reliabilities: tuple[Reliability, ...]
     pool: Pool | None
@@ -118,9 +133,9 @@ class Calibration(Frozen):
     debate: DebateGain
     first_case_at: datetime
     last_case_at: datetime
-    fit_cases: int
-    certify_cases: int
-    test_cases: int
+    fit_cases: int = Field(ge=0)
+    certify_cases: int = Field(ge=0)
+    test_cases: int = Field(ge=0)
     figures: dict[str, Any]
     """Strategy -> its figures on the test cases."""
     seed: int

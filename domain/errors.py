@@ -15,6 +15,7 @@ ParleyError
 ├── ReasonerError            a persona's reasoner gave no usable proposal
 ├── ExecutorError            the outside refused or failed
 │   └── ExecutorRejected     it refused for good: a retry would not help
+├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
 """
@@ -85,6 +86,10 @@ class ExecutorError(ParleyError):
 
 class ExecutorRejected(ExecutorError):
     """The executor's target refused for good."""
+
+
+class CalibrationUnreadable(ParleyError):
+    """The stored calibration does not hold what one must: it decides nothing."""
 
 
 class CalibrationRefused(ParleyError):

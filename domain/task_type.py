@@ -139,6 +139,11 @@ class CaseColumns(Frozen):
     """Column with the known outcome; never part of the payload."""
 
 
+def amount_of(value: object) -> float | None:
+    """A payload field as an amount in currency units; None where it holds no number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 class TaskType(Frozen):
     """One kind of task."""
 

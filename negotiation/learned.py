@@ -21,6 +21,8 @@ class Learned:
     """By the strategy's rule with its parameters."""
     withdrawn: str | None = None
     """Why no certificate stands any more (an alarm, another panel); None where they do."""
+    readable: bool = True
+    """False: nothing of it can be used, and `withdrawn` says why."""
     debate_pays: bool | None = None
     """Whether rounds after the blind one put more right than wrong; None where too few cases say so."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Learned:
             "pool": self.pool.model_dump(mode="json") if self.pool is not None else None,
             "certificates": {rule: item.model_dump(mode="json") for rule, item in self.certificates.items()},
             "withdrawn": self.withdrawn,
+            "readable": self.readable,
             "debate_pays": self.debate_pays,
             "sources": dict(self.sources),
         }

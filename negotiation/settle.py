@@ -124,13 +124,12 @@ def _count(spec: StrategySpec, options: Sequence[str], ballot: Ballot, learned: 
 
 def lacking(strategy: Strategy, learned: Learned | None) -> str | None:
     """What the strategy needs and is not there; None when it can count."""
-    if strategy.needs != "nothing" and learned is None:
-        return "no calibration is active"
-    if learned is None or strategy.needs == "nothing":
+    if strategy.needs == "nothing":
         return None
-    if learned.withdrawn is not None and learned.pool is None and not learned.rates:
-        # A calibration that cannot be read: equal weights would be nobody's.
-        return learned.withdrawn
+    if learned is None:
+        return "no calibration is active"
+    if not learned.readable:
+        return learned.withdrawn or f"calibration {learned.version} cannot be read"
     if strategy.needs == "pool" and learned.pool is None:
         return f"calibration {learned.version} has no pool"
     return None

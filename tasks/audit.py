@@ -11,7 +11,7 @@ from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, TaskType
 from negotiation.calibration.cusum import alarm
 from negotiation.force import to_calibrate
 from negotiation.settle import certification
-from negotiation.strategies import STRATEGIES
+from negotiation.strategies import rule_of
 from storage.repositories import audits as rows
 from storage.repositories import calibrations
 from storage.tables import audits
@@ -70,7 +70,6 @@ async def _check(connection: AsyncConnection, task_type: TaskType, version: int)
 
 def certified_share(calibration: Calibration, spec: StrategySpec) -> float:
     """The share of errors that the strategy was certified to keep: the calibration's, else the one asked for."""
-    strategy = STRATEGIES[spec.name]
-    rule = strategy.rule(strategy.Parameters.model_validate(spec.parameters))
+    rule = rule_of(spec.name, spec.parameters)
     found = (certificate.alpha for certificate in calibration.certificates if certificate.strategy == rule)
     return next(found, (certification(spec) or CertifySpec()).alpha)

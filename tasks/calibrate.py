@@ -14,19 +14,20 @@ from domain.model import Frozen
 from domain.persona import Persona
 from domain.proposal import Option, Proposal
 from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, TaskType
-from negotiation.calibration.cases import Case
+from negotiation.calibration.cases import BlindRound, Case
 from negotiation.calibration.certify import least_cases
 from negotiation.calibration.debate import Debated, gain, leaders
 from negotiation.calibration.fit import MOST_FIT, TEST_SHARE, split
 from negotiation.calibration.fit import calibrate as fit_and_certify
 from negotiation.calibration.reliability import reliabilities
+from negotiation.conclusion import floor_of, open_options
 from negotiation.force import to_calibrate
 from negotiation.learned import learned_from
-from negotiation.options import declared_options, widen
+from negotiation.options import declared_options
 from negotiation.settle import Terms, certification
-from negotiation.strategies import STRATEGIES
-from negotiation.votes import cast_ballots
+from negotiation.strategies import STRATEGIES, rule_of
 from storage.repositories.resolved import ResolvedRow
+from tasks.contract import contract_of
 
 LEAST_CASES = 30
 """Resolved cases below which nothing is fitted."""
@@ -66,14 +67,17 @@ class LeftOut(Frozen):
     undeclared: int = 0
     """What was right is not a declared action."""
     repeated: int = 0
-    """The same case was decided again later: only its last task counts."""
+    """The same case was decided before: only its first decision counts. A case is the same where its key is, within
+    the task type, whatever file it came from."""
+    answered: int = 0
+    """An outcome of the same case was known when it was decided: what is recalled may have told the panel."""
     unvoted: int = 0
     """Nobody's blind proposal is on record."""
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.other_panel + self.undeclared + self.repeated + self.unvoted
+        return self.other_panel + self.undeclared + self.repeated + self.answered + self.unvoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,11 @@ def to_material(seat: Seat, rows: Sequence[ResolvedRow]) -> Material:
             left_out[problem] += 1
             continue
         # The same case twice would count as two witnesses, and could be fitted on and certified with at once.
-        key = row.case_key or row.task_id
-        left_out["repeated"] += key in kept
-        kept[key] = row
+        key = _key(row)
+        if key in kept:
+            left_out["repeated"] += 1
+        else:
+            kept[key] = row
     times = [row.decided_at for row in kept.values()]
     return Material(
         cases=tuple(_case(seat, key, row) for key, row in sorted(kept.items())),
@@ -138,6 +144,10 @@ def to_material(seat: Seat, rows: Sequence[ResolvedRow]) -> Material:
     )
 
 
+def _key(row: ResolvedRow) -> str:
+    return row.case_key or row.task_id
+
+
 def _problem(seat: Seat, row: ResolvedRow) -> str | None:
     """Which count of `LeftOut` the row belongs to; None when it teaches."""
     if not row.rounds or not row.rounds[0]:
@@ -145,18 +155,19 @@ def _problem(seat: Seat, row: ResolvedRow) -> str | None:
     given = (proposal for one in row.rounds for proposal in one)
     if any(seat.panel.get(proposal.persona) != proposal.persona_version for proposal in given):
         return "other_panel"
-    return None if row.right_action in seat.options else "undeclared"
+    if row.right_action not in seat.options:
+        return "undeclared"
+    return "answered" if row.known_at < row.decided_at else None
 
 
 def _case(seat: Seat, key: str, row: ResolvedRow) -> Case:
-    blind = cast_ballots(declared_options(seat.subtask), seat.panel, row.rounds)[0]
-    return Case(key=key, votes=blind.votes, right=row.right_action)
+    floor = floor_of(seat.subtask, declared_options(seat.subtask), tuple(seat.panel), row.rounds[:1], overdue=False)
+    blind = BlindRound(floor.ballot, row.stake, floor.widened)
+    return Case(key=key, votes=floor.ballot.votes, right=row.right_action, blind=blind)
 
 
 def _debate(seat: Seat, row: ResolvedRow) -> Debate:
-    options = declared_options(seat.subtask)
-    for proposals in row.rounds[:-1]:
-        options = widen(seat.subtask, options, proposals)
+    options = open_options(seat.subtask, declared_options(seat.subtask), row.rounds[:-1])
     return Debate(right=row.right_action, options=options, rounds=row.rounds)
 
 
@@ -178,8 +189,7 @@ def strategies_for(spec: StrategySpec, lead: Sequence[str]) -> dict[str, Mapping
 
 def own_rule(spec: StrategySpec) -> str:
     """The rule under which the strategy's certificate is found."""
-    strategy = STRATEGIES[spec.name]
-    return strategy.rule(strategy.Parameters.model_validate(spec.parameters))
+    return rule_of(spec.name, spec.parameters)
 
 
 def certificate_of(calibration: Calibration, rule: str) -> Certificate | None:
@@ -202,8 +212,8 @@ def calibrate(seat: Seat, material: Material, seed: int) -> Calibration:
         raise CalibrationRefused(f"{seat.place}: there is no case to calibrate on")
     try:
         strategies = strategies_for(seat.subtask.strategy, _lead(seat, material, seed))
-        bound = seat.bound
-        fitted = fit_and_certify(options, material.cases, strategies, bound.alpha, bound.delta, seed)
+        bound, rules = seat.bound, seat.subtask.strategy
+        fitted = fit_and_certify(options, material.cases, strategies, bound.alpha, bound.delta, seed, rules=rules)
     except ValueError as problem:
         raise CalibrationRefused(f"{seat.place}: {problem}") from problem
     calibration = Calibration(
@@ -213,6 +223,7 @@ def calibrate(seat: Seat, material: Material, seed: int) -> Calibration:
         strategy=seat.subtask.strategy.name,
         panel=seat.panel,
         options=len(options),
+        contract=contract_of(seat.subtask),
         mean_rate=fitted.records.mean_rate,
         reliabilities=tuple(fitted.records.by_persona.values()),
         pool=fitted.pool,

@@ -14,7 +14,8 @@ STRATEGY_COLUMNS = ("strategy", "accuracy", "AURC", "calibration error", "certif
 _WHY_LEFT_OUT = {
     "other_panel": "decided by other personas or other versions of them",
     "undeclared": "what was right is not a declared action",
-    "repeated": "the same case, decided again later",
+    "repeated": "the same case, decided before",
+    "answered": "decided when an outcome of the same case was known",
     "unvoted": "no blind vote on record",
 }
 

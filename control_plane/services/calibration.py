@@ -130,7 +130,7 @@ def _check(seat: Seat, wanted: Standing) -> None:
         raise CalibrationRefused(
             f"{seat.place}: version {found.version} has alarmed ({wanted.note}): calibrate on newer cases"
         )
-    problem = mismatch(found, seat.panel, len(seat.options))
+    problem = mismatch(found, seat.panel, seat.subtask)
     if problem is not None:
         raise CalibrationRefused(f"{seat.place}: {problem}: calibrate again once the panel of now has resolved cases")
 

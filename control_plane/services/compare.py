@@ -126,7 +126,7 @@ def _take(setup: _Setup, chunk: Sequence[RecordedDecision], found: _Found) -> No
         replayed = replay_recorded(setup.by_version, record, row)
         if replayed.problem is not None:
             found.mismatches.append({"task_id": row.task_id, "problem": replayed.problem})
-        learned = learned_for(setup.standing, row, len(setup.subtask.actions))
+        learned = learned_for(setup.standing, row, setup.subtask)
         recorded = as_recorded(row, record, replayed)
         found.choices[RECORDED].append(recorded)
         found.blind[RECORDED].append(_as_blind(replayed.blind))

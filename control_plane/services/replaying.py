@@ -7,7 +7,7 @@ from control_plane.services.compared_strategies import Rules
 from domain.calibration import Calibration
 from domain.decision import Result, ResultKind
 from domain.proposal import Option
-from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec
+from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, amount_of
 from evaluation.compared import Choice
 from negotiation.learned import Learned, learned_from
 from negotiation.replay import BlindVote, Record, Redecided, count_blind, mismatch, redecide, was_overdue
@@ -26,7 +26,6 @@ def to_record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
     """The row as it is replayed."""
     recorded = Result.model_validate(row.result)
     options = tuple(Option.model_validate(option) for option in row.options)
-    number = isinstance(row.stake, int | float) and not isinstance(row.stake, bool)
     return Record(
         task_id=row.task_id,
         subtask_id=subtask.id,
@@ -34,7 +33,7 @@ def to_record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
         eligible=tuple(row.eligible),
         rounds=row.rounds,
         overdue=was_overdue(recorded, row.step),
-        stake=float(row.stake) if number else None,
+        stake=amount_of(row.stake),
         recorded=recorded,
         spec=subtask,
         right=row.right_action,
@@ -97,14 +96,14 @@ def _named(row: RecordedDecision, option: str | None) -> str | None:
     return next((one["action"] for one in row.options if one["name"] == option), None)
 
 
-def learned_for(standing: Standing | None, row: RecordedDecision, options: int) -> Learned | None:
-    """What the case is decided with: thresholds stand for the panel and the options that they were certified for."""
+def learned_for(standing: Standing | None, row: RecordedDecision, subtask: SubtaskSpec) -> Learned | None:
+    """What the case is decided with: thresholds stand for the panel and the subtask that they were certified for."""
     if standing is None:
         return None
     held = {proposal.persona: proposal.persona_version for given in row.rounds for proposal in given}
     # Of a persona that never answered the record knows no version.
     panel = {persona: held.get(persona, standing.calibration.panel.get(persona, 0)) for persona in row.eligible}
-    return standing_learned(standing, panel, options)
+    return standing_learned(standing, panel, subtask)
 
 
 def kind_of(again: Redecided) -> str:

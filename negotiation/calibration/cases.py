@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from negotiation.votes import Vote
+from negotiation.votes import Ballot, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class BlindRound:
+    """What a task type's rules read of a case beside its votes."""
+
+    ballot: Ballot
+    """The blind round's, with who was eligible and the vetoes."""
+    stake: float | None
+    """Amount at stake in currency units; None where it is not known."""
+    widened: bool
+    """Whether a counter-proposal joined: the panel then votes again, whatever the blind round says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +27,8 @@ class Case:
     """Ordered by persona id, at most one each; abstentions may be among them."""
     right: str
     """The option that turned out to be right; it may be one that nobody voted for."""
+    blind: BlindRound | None = None
+    """None where votes alone are on record: no rules are applied to them then."""
 
 
 @dataclass(frozen=True, slots=True)

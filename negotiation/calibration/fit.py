@@ -1,19 +1,20 @@
 """A calibration from resolved cases: fitted on some, certified on others, measured on the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from domain.calibration import Certificate, Pool
+from domain.task_type import StrategySpec
 from negotiation.calibration.cases import Case, Scored
 from negotiation.calibration.certify import certify, grid_of
 from negotiation.calibration.panel import shuffled
 from negotiation.calibration.pool import fit_pool
 from negotiation.calibration.reliability import Records, reliabilities
 from negotiation.calibration.scoring import score_cases
-from negotiation.calibration.selective import accuracy, augrc, aurc, calibration_error, coverage_at, selected
+from negotiation.calibration.selective import measures, selected
 from negotiation.learned import Learned
-from negotiation.strategies import STRATEGIES
+from negotiation.strategies import STRATEGIES, rule_of
 
 MOST_FIT = 2000
 """Fitting a few dozen weights gains next to nothing from more; certifying does."""
@@ -70,16 +71,25 @@ def fit_learned(options: Sequence[str], cases: Sequence[Case], seed: int, versio
 
 
 def certificates(
-    options: Sequence[str], parts: Split, strategies: Strategies, learned: Learned, alpha: float, delta: float
+    options: Sequence[str],
+    parts: Split,
+    strategies: Strategies,
+    learned: Learned,
+    alpha: float,
+    delta: float,
+    rules: StrategySpec | None = None,
 ) -> tuple[Certificate, ...]:
-    """Each strategy's threshold: proposed by its scores on the fit cases, tested on the certification cases."""
+    """Each strategy's threshold: proposed by its scores on the fit cases, tested on the certification cases.
+
+    With `rules`, what each strategy would decide under them counts as accepted, and nothing else.
+    """
     found = []
     for name in sorted(strategies):
         parameters = strategies[name]
-        proposed = score_cases(name, parameters, options, parts.fit, learned)
-        tested = score_cases(name, parameters, options, parts.certify, learned)
+        proposed = score_cases(name, parameters, options, parts.fit, learned, rules)
+        tested = score_cases(name, parameters, options, parts.certify, learned, rules)
         grid = grid_of([case.score for case in proposed])
-        found.append(certify(_rule(name, parameters), STRATEGIES[name].measure, grid, tested, alpha, delta))
+        found.append(certify(rule_of(name, parameters), STRATEGIES[name].measure, grid, tested, alpha, delta))
     return tuple(found)
 
 
@@ -93,16 +103,24 @@ def calibrate(
     *,
     test: float = TEST_SHARE,
     version: int = 1,
+    rules: StrategySpec | None = None,
 ) -> Fitted:
-    """Everything a calibration holds beside its names and dates. Raises ValueError where nothing can be learned."""
+    """Everything a calibration holds beside its names and dates. Raises ValueError where nothing can be learned.
+
+    `rules`: the quorum, vetoes, limits and the rest that every strategy is certified under; the cases then hold what
+    these read. None: votes alone are counted.
+    """
     parts = split(cases, seed, test)
     learned, records, pool = _learn(options, parts.fit, seed, version)
-    certified = certificates(options, parts, strategies, learned, alpha, delta)
+    certified = certificates(options, parts, strategies, learned, alpha, delta, rules)
     figures: dict[str, dict[str, float]] = {}
     for certificate, name in zip(certified, sorted(strategies), strict=True):
         if parts.test:
-            scored = score_cases(name, strategies[name], options, parts.test, learned)
-            figures[certificate.strategy] = _figures(scored, certificate.threshold)
+            counted = score_cases(name, strategies[name], options, parts.test, learned)
+            ruled = counted
+            if rules is not None:
+                ruled = score_cases(name, strategies[name], options, parts.test, learned, rules)
+            figures[certificate.strategy] = _figures(counted, ruled, certificate.threshold)
     return Fitted(
         records=records,
         pool=pool,
@@ -130,23 +148,10 @@ def _learn(options: Sequence[str], cases: Sequence[Case], seed: int, version: in
     return learned, records, pool
 
 
-def _figures(scored: Sequence[Scored], threshold: float | None) -> dict[str, float]:
-    taken = selected(scored, threshold)
-    return {
-        "accuracy": accuracy(scored),
-        "aurc": aurc(scored),
-        "augrc": augrc(scored),
-        "coverage_at_5": coverage_at(scored, 0.05),
-        "coverage_at_2": coverage_at(scored, 0.02),
-        "calibration_error": calibration_error(scored),
-        "certified_coverage": taken.coverage,
-        "certified_error": taken.error,
-    }
-
-
-def _rule(name: str, parameters: Mapping[str, Any]) -> str:
-    strategy = STRATEGIES[name]
-    return strategy.rule(strategy.Parameters.model_validate(dict(parameters)))
+def _figures(counted: Sequence[Scored], ruled: Sequence[Scored], threshold: float | None) -> dict[str, float]:
+    """How well the strategy counts, and what its threshold decides under the rules."""
+    taken = selected(ruled, threshold)
+    return {**asdict(measures(counted)), "certified_coverage": taken.coverage, "certified_error": taken.error}
 
 
 def _whole(ordered: Sequence[Case], cut: int) -> int:

@@ -31,6 +31,30 @@ class Selected:
     errors: int
 
 
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The figures of one strategy on one set of cases."""
+
+    accuracy: float
+    aurc: float
+    augrc: float
+    coverage_at_5: float
+    coverage_at_2: float
+    calibration_error: float
+
+
+def measures(scored: Sequence[Scored]) -> Measures:
+    """All of them. Raises ValueError without cases."""
+    return Measures(
+        accuracy=accuracy(scored),
+        aurc=aurc(scored),
+        augrc=augrc(scored),
+        coverage_at_5=coverage_at(scored, 0.05),
+        coverage_at_2=coverage_at(scored, 0.02),
+        calibration_error=calibration_error(scored),
+    )
+
+
 def accuracy(scored: Sequence[Scored]) -> float:
     """Mean credit over all cases; a tie counts what drawing lots would be worth. Raises ValueError without cases."""
     return float(_credits(scored).mean())

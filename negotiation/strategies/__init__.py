@@ -1,5 +1,8 @@
 """The table of strategies, one per file."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from negotiation.strategies.borda import Borda
 from negotiation.strategies.calibrated_pool import CalibratedPool
 from negotiation.strategies.confidence_weighted import ConfidenceWeighted
@@ -26,3 +29,14 @@ STRATEGIES: dict[str, Strategy] = {
     "schulze": Schulze(),
     "lead_decides": LeadDecides(),
 }
+
+
+def rule_of(name: str, parameters: Mapping[str, Any]) -> str:
+    """The strategy's name with its parameters, as certificates name it.
+
+    Raises ValueError for an unknown strategy or wrong parameters.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"unknown strategy '{name}'")
+    strategy = STRATEGIES[name]
+    return strategy.rule(strategy.Parameters.model_validate(dict(parameters)))

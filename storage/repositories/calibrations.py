@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import insert, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calibration import Calibration, CalibrationStatus
-from domain.errors import InputError, NotFound
+from domain.errors import CalibrationRefused, CalibrationUnreadable, InputError, NotFound
 from storage.repositories.resolved import ResolvedRow, resolved_cases
 from storage.tables import calibrations
 
@@ -18,6 +19,7 @@ __all__ = [
     "InForce",
     "ResolvedRow",
     "Standing",
+    "Unreadable",
     "activate",
     "active",
     "active_and_shadow",
@@ -49,6 +51,10 @@ _RETIRE = text(
     "UPDATE calibrations SET status = 'retired', ended_at = clock_timestamp(), note = COALESCE(:note, note) "
     "WHERE task_type = :task_type AND subtask_id = :subtask_id AND status = ANY(:statuses) RETURNING version"
 )
+_WITHDRAW = text(
+    "UPDATE calibrations SET status = 'retired', ended_at = clock_timestamp(), note = :note "
+    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = :version"
+)
 _ACTIVATE = text(
     "UPDATE calibrations SET status = 'active', activated_at = clock_timestamp(), ended_at = NULL, note = :note "
     "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = :version"
@@ -76,12 +82,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A version that stands and does not hold what a calibration must."""
+
+    version: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
     """What a subtask's panel decides by, and what is computed beside it."""
 
     standing: Standing | None
-    """Active, or alarmed since; None before the first activation and after a withdrawal."""
+    """Active, or alarmed since; None before the first activation and after a withdrawal, and where it is unreadable."""
     shadow: Standing | None
+    """None where there is none, and where it is unreadable: it decides nothing either way."""
+    unreadable: Unreadable | None = None
+    """What stands, where it cannot be read."""
 
 
 async def next_version(connection: AsyncConnection, task_type: str, subtask_id: str) -> int:
@@ -117,7 +134,8 @@ async def activate(
 ) -> None:
     """Decide by this version from now on; the active one retires. Whether the panel still fits is the caller's check.
 
-    Raises NotFound for an unknown version, InputError for an alarmed one.
+    Raises NotFound for an unknown version, InputError for an alarmed one, CalibrationRefused for one that an alarm
+    speaks against, since it was made from no later case, and CalibrationUnreadable.
     """
     found = await _versions(connection, task_type, subtask_id, locked=True)
     wanted = _pick(found, task_type, subtask_id, version)
@@ -128,9 +146,25 @@ async def activate(
             f"{task_type}/{subtask_id}: calibration {version} has alarmed ({wanted.note}): "
             "calibrate the panel on newer cases and activate that version"
         )
+    loaded = (await _load(connection, task_type, subtask_id, [wanted]))[version]
+    _check_alarms(found, _read(loaded))
     await _retire(connection, task_type, subtask_id, f"calibration {version} took its place", CalibrationStatus.ACTIVE)
     values = {"task_type": task_type, "subtask_id": subtask_id, "version": version, "note": note}
     await connection.execute(_ACTIVATE, values)
+
+
+def _check_alarms(found: Sequence[Row[Any]], wanted: Calibration) -> None:
+    """What was learned up to an alarm is what the alarm spoke against, under whatever version."""
+    alarmed = [row for row in found if row.status == CalibrationStatus.ALARMED and row.ended_at is not None]
+    last = max(alarmed, key=lambda row: row.ended_at, default=None)
+    if last is None or wanted.last_case_at > last.ended_at:
+        return
+    raise CalibrationRefused(
+        f"{wanted.task_type}/{wanted.subtask_id}: calibration {wanted.version} was made from cases decided up to "
+        f"{wanted.last_case_at:%Y-%m-%d %H:%M} UTC, and calibration {last.version} alarmed at "
+        f"{last.ended_at:%Y-%m-%d %H:%M} UTC ({last.note}): calibrate the panel on cases decided since, with "
+        f"`parley calibrate {wanted.task_type}`, and activate that version"
+    )
 
 
 async def withdraw(connection: AsyncConnection, task_type: str, subtask_id: str, note: str) -> int:
@@ -141,7 +175,8 @@ async def withdraw(connection: AsyncConnection, task_type: str, subtask_id: str,
     found = standing_of(await _versions(connection, task_type, subtask_id, locked=True))
     if found is None:
         raise NotFound(f"{task_type}/{subtask_id} has no calibration in force: there is nothing to withdraw")
-    await _retire(connection, task_type, subtask_id, note, CalibrationStatus.ACTIVE, CalibrationStatus.ALARMED)
+    values = {"task_type": task_type, "subtask_id": subtask_id, "note": note, "version": found.version}
+    await connection.execute(_WITHDRAW, values)
     return int(found.version)
 
 
@@ -158,13 +193,21 @@ async def active_and_shadow(connection: AsyncConnection, task_type: str, subtask
         return InForce(None, None)
     chosen = (standing_of(found), next((row for row in found if row.status == CalibrationStatus.SHADOW), None))
     bodies = await _load(connection, task_type, subtask_id, [row for row in chosen if row is not None])
-    standing, shadow = (None if row is None else _standing(row, bodies[row.version]) for row in chosen)
-    return InForce(standing, shadow)
+    readable = [None if row is None or isinstance(bodies[row.version], str) else row for row in chosen]
+    standing, shadow = (None if row is None else _standing(row, bodies[row.version]) for row in readable)
+    stands = chosen[0]
+    problem = None if stands is None else bodies[stands.version]
+    if stands is None or not isinstance(problem, str):
+        return InForce(standing, shadow)
+    return InForce(None, shadow, Unreadable(stands.version, problem))
 
 
 async def active(connection: AsyncConnection, task_type: str, subtask_id: str) -> Standing | None:
-    """What stands: the active calibration, or the alarmed one that was it."""
-    return (await active_and_shadow(connection, task_type, subtask_id)).standing
+    """What stands: the active calibration, or the alarmed one that was it. Raises CalibrationUnreadable."""
+    found = await active_and_shadow(connection, task_type, subtask_id)
+    if found.unreadable is not None:
+        raise CalibrationUnreadable(found.unreadable.problem)
+    return found.standing
 
 
 async def shadow(connection: AsyncConnection, task_type: str, subtask_id: str) -> Standing | None:
@@ -173,7 +216,7 @@ async def shadow(connection: AsyncConnection, task_type: str, subtask_id: str) -
 
 
 async def find(connection: AsyncConnection, task_type: str, subtask_id: str, version: int) -> Standing:
-    """The calibration of that version. Raises NotFound."""
+    """The calibration of that version. Raises NotFound, CalibrationUnreadable."""
     row = _pick(await _versions(connection, task_type, subtask_id), task_type, subtask_id, version)
     return _standing(row, (await _load(connection, task_type, subtask_id, [row]))[version])
 
@@ -181,7 +224,7 @@ async def find(connection: AsyncConnection, task_type: str, subtask_id: str, ver
 async def listing(
     connection: AsyncConnection, task_type: str | None = None, subtask_id: str | None = None
 ) -> list[Standing]:
-    """Every calibration, by task type and subtask, the newest first."""
+    """Every calibration, by task type and subtask, the newest first. Raises CalibrationUnreadable."""
     query = select(calibrations).order_by(
         calibrations.c.task_type, calibrations.c.subtask_id, calibrations.c.version.desc()
     )
@@ -190,7 +233,7 @@ async def listing(
     if subtask_id is not None:
         query = query.where(calibrations.c.subtask_id == subtask_id)
     rows = (await connection.execute(query)).all()
-    return [_standing(row, Calibration.model_validate(row.body)) for row in rows]
+    return [_standing(row, _validated(row.task_type, row.subtask_id, row)) for row in rows]
 
 
 def standing_of(found: Sequence[Row[Any]]) -> Row[Any] | None:
@@ -227,21 +270,44 @@ def _pick(found: Sequence[Row[Any]], task_type: str, subtask_id: str, version: i
 
 async def _load(
     connection: AsyncConnection, task_type: str, subtask_id: str, wanted: Sequence[Row[Any]]
-) -> Mapping[int, Calibration]:
+) -> Mapping[int, Calibration | str]:
+    """By version: the calibration, or why it cannot be read."""
     if len(_bodies) > KEPT_BODIES:
         _bodies.clear()
     keys: dict[int, _Key] = {row.version: (task_type, subtask_id, row.version, row.created_at) for row in wanted}
-    missing = [version for version, key in keys.items() if key not in _bodies]
+    loaded: dict[int, Calibration | str] = {version: _bodies[key] for version, key in keys.items() if key in _bodies}
+    missing = [version for version in keys if version not in loaded]
     if missing:
         values = {"task_type": task_type, "subtask_id": subtask_id, "versions": missing}
         for row in await connection.execute(_BODIES, values):
-            _bodies[keys[row.version]] = Calibration.model_validate(row.body)
-    return {version: _bodies[key] for version, key in keys.items()}
+            found = loaded[row.version] = _validated(task_type, subtask_id, row)
+            if isinstance(found, Calibration):
+                _bodies[keys[row.version]] = found
+    return loaded
 
 
-def _standing(row: Row[Any], calibration: Calibration) -> Standing:
+def _validated(task_type: str, subtask_id: str, row: Row[Any]) -> Calibration | str:
+    """The row's calibration, or why it cannot be read. Somebody may have edited it, or another release written it."""
+    try:
+        return Calibration.model_validate(row.body)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return (
+            f"calibration {row.version} of {task_type}/{subtask_id} cannot be read ({where}: {first['msg']}): "
+            f"calibrate again with `parley calibrate {task_type}`, and activate that version"
+        )
+
+
+def _read(loaded: Calibration | str) -> Calibration:
+    if isinstance(loaded, str):
+        raise CalibrationUnreadable(loaded)
+    return loaded
+
+
+def _standing(row: Row[Any], loaded: Calibration | str) -> Standing:
     return Standing(
-        calibration=calibration,
+        calibration=_read(loaded),
         status=CalibrationStatus(row.status),
         created_at=row.created_at,
         activated_at=row.activated_at,

@@ -10,15 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import InputError
 from domain.model import Frozen
 from domain.proposal import Proposal
-from domain.task_type import TaskType
+from domain.task_type import TaskType, amount_of
 
 _CHUNK = 500
+# Recording an outcome again moves its time; since when an episode is known stays, where its label does.
 _RESOLVED = text(
-    "SELECT t.id, t.case_key, t.type_version, t.created_at, d.at AS decided_at, o.recorded_at, o.right_action, p.said "
+    "SELECT t.id, t.case_key, t.type_version, t.created_at, d.at AS decided_at, o.recorded_at, o.right_action, p.said, "
+    "k.known_at, t.payload -> CAST(:stake_field AS text) AS stake "
     "FROM tasks t JOIN outcomes o ON o.task_id = t.id "
     "JOIN decisions d ON d.task_id = t.id AND d.subtask_id = :subtask_id "
     "CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(round, body) ORDER BY round, persona) AS said "
     " FROM proposals WHERE task_id = t.id AND subtask_id = :subtask_id AND struck IS NULL) p "
+    "CROSS JOIN LATERAL (SELECT LEAST(min(known.recorded_at), min(m.known_at)) AS known_at FROM tasks same "
+    " JOIN outcomes known ON known.task_id = same.id "
+    " LEFT JOIN memories m ON m.task_id = same.id AND m.kind = 'episodic' "
+    " WHERE same.id = t.id OR (same.task_type = t.task_type AND same.case_key = t.case_key)) k "
     "WHERE t.task_type = :task_type "
     "AND (CAST(:since AS timestamptz) IS NULL OR d.at >= :since) "
     "AND (CAST(:until AS timestamptz) IS NULL OR d.at < :until) "
@@ -31,13 +37,18 @@ class ResolvedRow(Frozen):
 
     task_id: str
     case_key: str | None
-    """The case's own id in its file; the same case may have been decided more than once."""
+    """The case's own id in its file. Within a task type equal ids are the same case, whatever file they came from; it
+    may have been decided more than once."""
     type_version: int
     right_action: str
     created_at: datetime
     decided_at: datetime
     recorded_at: datetime
     """When its outcome was recorded."""
+    known_at: datetime
+    """When an outcome of this case was first known, of this task or of another one made from the same case."""
+    stake: float | None
+    """Amount at stake in currency units; None where the task type names no field, or it is empty or erased."""
     rounds: tuple[tuple[Proposal, ...], ...]
     """Every recorded round's proposals that the guards let stand, each round ordered by persona."""
 
@@ -62,7 +73,13 @@ async def stream_resolved(
         raise InputError(
             f"{task_type.name}/{subtask_id}: outcomes speak of its answer, {task_type.answer}: name that subtask"
         )
-    values = {"task_type": task_type.name, "subtask_id": subtask_id, "since": since, "until": until}
+    values = {
+        "task_type": task_type.name,
+        "subtask_id": subtask_id,
+        "since": since,
+        "until": until,
+        "stake_field": task_type.stake_field,
+    }
     found = await connection.stream(_RESOLVED, values, execution_options={"yield_per": _CHUNK})
     async for row in found:
         said = row.said or []
@@ -77,6 +94,8 @@ async def stream_resolved(
             created_at=row.created_at,
             decided_at=row.decided_at,
             recorded_at=row.recorded_at,
+            known_at=row.known_at,
+            stake=amount_of(row.stake),
             rounds=tuple(tuple(given) for given in rounds),
         )
 

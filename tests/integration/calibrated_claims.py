@@ -36,7 +36,12 @@ def new_version(catalog: Path, persona: str) -> None:
     file.write_text(yaml.safe_dump({**given, "version": given["version"] + 1}, sort_keys=False))
 
 
-def calibration(version: int, threshold: float | None = 0.95, panel: dict[str, int] | None = None) -> Calibration:
+def calibration(
+    version: int,
+    threshold: float | None = 0.95,
+    panel: dict[str, int] | None = None,
+    last_case_at: datetime | None = None,
+) -> Calibration:
     """A calibration of the payout's panel."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     certificate = Certificate(
@@ -66,7 +71,7 @@ def calibration(version: int, threshold: float | None = 0.95, panel: dict[str, i
         certificates=(certificate,),
         debate=DebateGain(cases=0, wrong_to_right=0, right_to_wrong=0),
         first_case_at=at,
-        last_case_at=at,
+        last_case_at=last_case_at or at,
         fit_cases=100,
         certify_cases=100,
         test_cases=100,

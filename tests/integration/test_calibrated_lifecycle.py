@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ async def test_too_many_errors_alarm_and_everything_goes_to_people(settings: Set
             assert row.note == "7 of 7 audits were wrong; 5.0% was certified"
             with pytest.raises(InputError, match=r"calibration 1 has alarmed .* calibrate the panel on newer cases"):
                 await calibrations.activate(connection, *PLACE, 1)
-        await _store(runtime.engine, calibration(2), active=True)
+        await _store(runtime.engine, calibration(2, last_case_at=datetime.now(UTC) + timedelta(hours=1)), active=True)
         status, decision = await _decide(runtime, AGREED)
         assert (status, decision.result.calibration) == (TaskStatus.DONE, 2)
 

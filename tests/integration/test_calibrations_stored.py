@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.calibration import CalibrationStatus
-from domain.errors import InputError, NotFound
+from domain.errors import CalibrationRefused, CalibrationUnreadable, InputError, NotFound
 from domain.proposal import Proposal
 from storage import tables
 from storage.engine import sync_engine
@@ -29,7 +29,14 @@ def database(dsn: str) -> Iterator[Connection]:
     engine = sync_engine(dsn)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
-        for table in (tables.calibrations, tables.proposals, tables.decisions, tables.outcomes, tables.tasks):
+        for table in (
+            tables.calibrations,
+            tables.proposals,
+            tables.decisions,
+            tables.outcomes,
+            tables.memories,
+            tables.tasks,
+        ):
             connection.execute(table.delete())
     engine.dispose()
 
@@ -71,12 +78,47 @@ async def test_withdrawal_and_alarm(engine: AsyncEngine) -> None:
         standing = await calibrations.active(connection, *PLACE)
         assert standing is not None
         assert (standing.calibration.version, standing.status) == (2, CalibrationStatus.ALARMED)
-        await calibrations.activate(connection, *PLACE, 1)
-        assert await calibrations.withdraw(connection, *PLACE, "the product has changed") == 1
+        with pytest.raises(CalibrationRefused, match=r"1 was made from cases .* calibration 2 alarmed at .*too many e"):
+            await calibrations.activate(connection, *PLACE, 1)
+        await calibrations.store(connection, calibration(3, last_case_at=datetime.now(UTC) + timedelta(hours=1)))
+        await calibrations.activate(connection, *PLACE, 3)
+        assert await calibrations.withdraw(connection, *PLACE, "the product has changed") == 3
         # The alarm of before does not come back.
         assert await calibrations.active(connection, *PLACE) is None
         with pytest.raises(NotFound, match="nothing to withdraw"):
             await calibrations.withdraw(connection, *PLACE, "again")
+        # What it spoke against stays refused.
+        with pytest.raises(CalibrationRefused, match="calibrate the panel on cases decided since"):
+            await calibrations.activate(connection, *PLACE, 1)
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_row_that_was_edited_is_refused(engine: AsyncEngine) -> None:
+    edit = text("UPDATE calibrations SET body = jsonb_set(body, '{certificates,0,threshold}', '-1') WHERE version = 1")
+    async with engine.begin() as connection:
+        await calibrations.store(connection, calibration(1))
+        await connection.execute(edit)
+        assert (await calibrations.active_and_shadow(connection, *PLACE)) == calibrations.InForce(None, None)
+        said = r"calibration 1 of claim/payout cannot be read \(certificates.0.threshold: .*greater than 0\): calibrate"
+        for refused in (
+            calibrations.activate(connection, *PLACE, 1),
+            calibrations.find(connection, *PLACE, 1),
+            calibrations.listing(connection, *PLACE),
+        ):
+            with pytest.raises(CalibrationUnreadable, match=said):
+                await refused
+        await connection.execute(text("UPDATE calibrations SET status = 'active', activated_at = now()"))
+        with pytest.raises(CalibrationUnreadable, match=said):
+            await calibrations.active(connection, *PLACE)
+        # Another one takes its place.
+        assert await calibrations.next_version(connection, *PLACE) == 2
+        await calibrations.store(connection, calibration(2))
+        found = await calibrations.active_and_shadow(connection, *PLACE)
+        assert (found.standing, found.shadow is not None, found.unreadable is not None) == (None, True, True)
+        await calibrations.activate(connection, *PLACE, 2)
+        standing = await calibrations.active(connection, *PLACE)
+        assert standing is not None
+        assert standing.calibration.version == 2
 
 
 @pytest.mark.usefixtures("database")
@@ -98,9 +140,16 @@ def test_the_database_itself_refuses_a_second_active_one(database: Connection) -
         database.execute(insert(tables.calibrations).values(**row, version=2))
 
 
-def _resolved(database: Connection, hour: int, rounds: list[dict[str, str | None]], right: str = "approve") -> str:
-    task = add_task(database, case_key=f"case {hour}")
-    place = {"task_id": task, "subtask_id": "afford"}
+def _resolved(
+    database: Connection,
+    hour: int,
+    rounds: list[dict[str, str | None]],
+    right: str = "approve",
+    key: str | None = None,
+    **task: Any,
+) -> str:
+    task_id = add_task(database, case_key=key or f"case {hour}", **task)
+    place = {"task_id": task_id, "subtask_id": "afford"}
     for number, votes in enumerate(rounds):
         for persona, option in votes.items():
             _vote(database, place, number, persona, option, None)
@@ -108,8 +157,8 @@ def _resolved(database: Connection, hour: int, rounds: list[dict[str, str | None
     decision: dict[str, Any] = {"kind": "decided", "strategy": "plurality", "margin": 1.0, "rounds": len(rounds)}
     values = {**place, **decision, "body": {}, "at": START + timedelta(hours=hour)}
     database.execute(insert(tables.decisions).values(values))
-    database.execute(insert(tables.outcomes).values(task_id=task, label="x", right_action=right, recorded_by="bob"))
-    return task
+    database.execute(insert(tables.outcomes).values(task_id=task_id, label="x", right_action=right, recorded_by="bob"))
+    return task_id
 
 
 def _vote(
@@ -140,3 +189,30 @@ async def test_resolved_cases_hold_every_round_that_counts(database: Connection,
         assert [row.task_id for row in await resolved_cases(connection, LOAN, "afford", limit=1)] == [late]
         with pytest.raises(InputError, match="outcomes speak of its answer, afford"):
             await resolved_cases(connection, LOAN, "other")
+
+
+def _remember(database: Connection, task: str, kind: str, known: datetime) -> None:
+    row = {"id": uuid.uuid4().hex, "kind": kind, "task_type": "loan", "task_id": task, "text": "t", "data": {}}
+    database.execute(insert(tables.memories).values(**row, known_at=known))
+
+
+async def test_a_case_is_known_with_its_first_outcome_and_the_stake_is_a_number(
+    database: Connection, engine: AsyncEngine
+) -> None:
+    kind = LOAN.model_copy(update={"stake_field": "amount"})
+    told, again = START + timedelta(hours=2), START + timedelta(hours=9)
+    first = _resolved(database, 1, [{"ann": "approve"}], key="k", payload={"amount": 12})
+    rerun = _resolved(database, 3, [{"ann": "decline"}], key="k", payload={"amount": "12"})
+    other = _resolved(database, 4, [{"ann": "decline"}], key="l", payload={"amount": True})
+    elsewhere = _resolved(database, 5, [{"ann": "decline"}], key="l", task_type="other")
+    # Recorded again, long after: what was recalled from it was known since it was first told.
+    database.execute(update(tables.outcomes).values(recorded_at=again))
+    database.execute(update(tables.outcomes).where(tables.outcomes.c.task_id == elsewhere).values(recorded_at=START))
+    for kind_, known in (("episodic", told), ("semantic", START)):
+        _remember(database, first, kind_, known)
+    async with engine.connect() as connection:
+        rows = {row.task_id: row for row in await resolved_cases(connection, kind, "afford")}
+        plain = await resolved_cases(connection, LOAN, "afford")
+    assert {task: row.known_at for task, row in rows.items()} == {first: told, rerun: told, other: again}
+    assert {task: row.stake for task, row in rows.items()} == {first: 12.0, rerun: None, other: None}
+    assert {row.stake for row in plain} == {None}

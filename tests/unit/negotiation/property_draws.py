@@ -8,6 +8,7 @@ from domain.calibration import Certificate, Pool, PoolWeight
 from domain.decision import Result
 from domain.proposal import Evidence, Option, Proposal
 from domain.task_type import StrategySpec
+from negotiation.calibration.scoring import LEAST_THRESHOLD
 from negotiation.learned import Learned
 from negotiation.rounds import Terms, resolve
 from negotiation.strategies import STRATEGIES
@@ -17,8 +18,8 @@ OPTIONS = tuple(Option(name=name, action=name) for name in NAMES)
 PANEL = tuple(f"p{number}" for number in range(7))
 PARAMETERS: dict[str, dict[str, Any]] = {"lead_decides": {"lead": ["p1", "p0", "p3"]}}
 
-LOW: st.SearchStrategy[float | None] = st.floats(0.0, 0.5)
-ANY: st.SearchStrategy[float | None] = st.sampled_from((0.0, 0.4, 0.9, None))
+LOW: st.SearchStrategy[float | None] = st.floats(0.0, 0.5, exclude_min=True)
+ANY: st.SearchStrategy[float | None] = st.sampled_from((LEAST_THRESHOLD, 0.4, 0.9, None))
 """Certified thresholds; None certifies nothing."""
 
 confidences = st.floats(0.0, 1.0)
@@ -85,7 +86,9 @@ def spec_of(name: str, **more: Any) -> StrategySpec:
     return StrategySpec(name=name, parameters=PARAMETERS.get(name, {}), **{"quorum": "1/100", "min_casting": 1, **more})
 
 
-def learned(rates: dict[str, float], weights: dict[str, PoolWeight], threshold: float | None = 0.0) -> Learned:
+def learned(
+    rates: dict[str, float], weights: dict[str, PoolWeight], threshold: float | None = LEAST_THRESHOLD
+) -> Learned:
     """A calibration; personas without a weight of their own count 1."""
     stranger = PoolWeight(base=1.0, slope=0.0, centre=0.0)
     certificate = Certificate(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.decision import ResultKind
 from domain.proposal import Proposal
+from negotiation.calibration.scoring import LEAST_THRESHOLD
 from negotiation.explanation import explain, recompute
 from negotiation.rounds import Terms, next_step, resolve
 from negotiation.strategies import STRATEGIES
@@ -97,7 +98,7 @@ def test_neutrality(name, votes, names, data):
 @given(case=unanimous(), data=st.data())
 def test_unanimity(name, case, data):
     option, votes = case
-    result = decide(name, votes, data.draw(terms_of(name, thresholds=st.just(0.0))))
+    result = decide(name, votes, data.draw(terms_of(name, thresholds=st.just(LEAST_THRESHOLD))))
     assert (result.kind, result.option, result.dissent) == (ResultKind.DECIDED, option, ())
 
 

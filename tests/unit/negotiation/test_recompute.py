@@ -68,7 +68,7 @@ def terms(draw, rule):
             measure="posterior",
             alpha=draw(st.sampled_from([0.02, 0.05])),
             delta=0.1,
-            threshold=draw(st.none() | shares),
+            threshold=draw(st.none() | st.floats(0.0, 1.0, exclude_min=True)),
             cases=200,
             reason="4 errors in 200",
         )
