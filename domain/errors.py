@@ -11,12 +11,14 @@ ParleyError
 │   └── AnswerRefused        an approval's answer came late, twice, from the submitter, or does not match
 ├── RunError                 an attempt to move a task stops here
 │   ├── LeaseLost            a newer fence stands: another worker owns the task
-│   └── TaskHalted           the task was cancelled or its deadline passed
+│   ├── TaskHalted           the task was cancelled or its deadline passed
+│   └── TaskPaused           the task is to stop before its next node
 ├── ReasonerError            a persona's reasoner gave no usable proposal
 ├── ExecutorError            the outside refused or failed
 │   └── ExecutorRejected     it refused for good: a retry would not help
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
+├── ControlRefused           a task cannot be cancelled, paused or resumed as it stands
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
 """
 
@@ -76,6 +78,10 @@ class TaskHalted(RunError):
     """The task was cancelled or its deadline passed."""
 
 
+class TaskPaused(RunError):
+    """The task is to stop before its next node."""
+
+
 class ReasonerError(ParleyError):
     """The persona's reasoner gave no usable proposal."""
 
@@ -94,6 +100,10 @@ class CalibrationUnreadable(ParleyError):
 
 class CalibrationRefused(ParleyError):
     """The panel cannot be calibrated, or the calibration not be put in force."""
+
+
+class ControlRefused(ParleyError):
+    """The task cannot be cancelled, paused or resumed as it stands."""
 
 
 class StackError(ParleyError):

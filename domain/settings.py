@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=8, ge=1, le=64)
     lease_seconds: int = Field(default=30, ge=3)
     recover_seconds: float = Field(default=5.0, gt=0)
+    cancel_grace_seconds: float = Field(default=10.0, ge=0)
+    """How long a call in flight is awaited once its task was cancelled."""
 
 
 def _login() -> str:

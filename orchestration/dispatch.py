@@ -4,13 +4,14 @@ Each subtask is a graph thread of its own, so one that waits for a person never 
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from sqlalchemy import text
 
-from domain.errors import TaskHalted
+from domain.errors import TaskHalted, TaskPaused
 from domain.model import Frozen
 from domain.plan import Plan
 from domain.task import ENDED_SUBTASK, SubtaskStatus, TaskStatus
@@ -69,7 +70,12 @@ async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
                 running.pop(one)
                 one.result()
     except TaskHalted:
+        await _let_end(running, run.grace_seconds)
         return {"dispatch": "stopped", "halted": TaskStatus.CANCELLED.value}
+    except TaskPaused:
+        # Each of the others stops before its own next node.
+        await _let_end(running, None)
+        raise
     finally:
         await _settle(running)
 
@@ -125,6 +131,12 @@ async def _run_subtask(run: RunContext, subtask_id: str, status: SubtaskStatus) 
         elif state.next:
             start = None
     await run.subtask_graph.ainvoke(start, config, context=run, durability="sync")
+
+
+async def _let_end(running: Collection[asyncio.Task[None]], seconds: float | None) -> None:
+    """Await what is in flight, for so long."""
+    if running:
+        await asyncio.wait(list(running), timeout=seconds)
 
 
 async def _settle(running: dict[asyncio.Task[None], str]) -> None:

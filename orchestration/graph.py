@@ -7,6 +7,7 @@ from langgraph.graph import END, START, StateGraph
 
 from orchestration import nodes, routes
 from orchestration.dispatch import dispatch
+from orchestration.kill_points import at_checkpoint, at_node
 from orchestration.run_context import Graph, RunContext
 from orchestration.state import SubtaskState, TaskState
 
@@ -27,8 +28,8 @@ def build_graphs(task_saver: BaseCheckpointSaver[str], subtask_saver: BaseCheckp
 def _task_graph(saver: BaseCheckpointSaver[str]) -> Graph:
     graph = StateGraph(TaskState, context_schema=RunContext)
     for name in ("intake", "plan", "wait", "compensate", "consolidate", "report"):
-        graph.add_node(name, getattr(nodes, name))
-    graph.add_node("dispatch", dispatch)
+        graph.add_node(name, at_node(name, getattr(nodes, name)))
+    graph.add_node("dispatch", at_node("dispatch", dispatch))
     graph.add_edge(START, "intake")
     graph.add_conditional_edges("intake", routes.after_intake, ["plan", "report"])
     graph.add_edge("plan", "dispatch")
@@ -37,17 +38,17 @@ def _task_graph(saver: BaseCheckpointSaver[str]) -> Graph:
     graph.add_edge("compensate", "consolidate")
     graph.add_edge("consolidate", "report")
     graph.add_edge("report", END)
-    return graph.compile(checkpointer=saver)
+    return graph.compile(checkpointer=at_checkpoint(saver))
 
 
 def _subtask_graph(saver: BaseCheckpointSaver[str]) -> Graph:
     graph = StateGraph(SubtaskState, context_schema=RunContext)
     for name in ("negotiate", "guard", "approve", "answer", "execute"):
-        graph.add_node(name, getattr(nodes, name))
+        graph.add_node(name, at_node(name, getattr(nodes, name)))
     graph.add_edge(START, "negotiate")
     graph.add_conditional_edges("negotiate", routes.after_negotiate, ["negotiate", "guard", "approve"])
     graph.add_conditional_edges("guard", routes.after_guard, {"execute": "execute", "approve": "approve", "end": END})
     graph.add_edge("approve", "answer")
     graph.add_conditional_edges("answer", routes.after_answer, {"guard": "guard", "answer": "answer", "end": END})
     graph.add_edge("execute", END)
-    return graph.compile(checkpointer=saver)
+    return graph.compile(checkpointer=at_checkpoint(saver))

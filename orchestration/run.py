@@ -7,6 +7,7 @@ from langgraph.types import Command
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
+from domain.errors import TaskPaused
 from domain.ports import Recaller
 from domain.task import Lease, TaskStatus
 from orchestration.graph import Graphs, build_graphs
@@ -28,6 +29,7 @@ class Runtime:
     checkpoints: Pool
     catalog: Catalog
     recaller: Recaller
+    cancel_grace_seconds: float = 10.0
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""
@@ -52,10 +54,15 @@ async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
 async def run_task(runtime: Runtime, lease: Lease, stages: Stages, graphs: Graphs) -> TaskStatus:
     """Move the task on until it ends or is parked; returns which. Raises LeaseLost when another took over."""
     stage = await make_context(runtime, lease)
-    run = RunContext(stages=stages, stage=stage, subtask_graph=graphs.subtask)
+    grace = runtime.cancel_grace_seconds
+    run = RunContext(stages=stages, stage=stage, subtask_graph=graphs.subtask, grace_seconds=grace)
     config = thread_of(lease)
     start = await _start(graphs, config, lease)
-    ended = await graphs.task.ainvoke(start, config, context=run, durability="sync")
+    try:
+        ended = await graphs.task.ainvoke(start, config, context=run, durability="sync")
+    except TaskPaused:
+        await park(runtime.engine, lease, paused=True)
+        return TaskStatus.PARKED
     if "__interrupt__" in ended:
         await park(runtime.engine, lease)
         return TaskStatus.PARKED

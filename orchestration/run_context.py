@@ -20,3 +20,5 @@ class RunContext:
     stages: Stages
     stage: StageContext
     subtask_graph: Graph
+    grace_seconds: float = 10.0
+    """How long a call in flight is awaited once its task was cancelled."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from domain.errors import LeaseLost
 from domain.settings import Settings
@@ -17,7 +18,8 @@ from orchestration.heartbeat import Heartbeat
 from orchestration.recovery import recover, set_back
 from orchestration.run import Runtime
 from orchestration.standalone import owner_name
-from storage.leases import CHANNEL, Claim, claim
+from storage.leases import CHANNEL, Claim, claim, release
+from storage.repositories.control import cancelled_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._held: dict[str, asyncio.Task[None]] = {}
+        self._cut: set[str] = set()
         self._slots = [runtime.graphs() for _ in range(settings.worker_concurrency)]
 
     def stop(self) -> None:
@@ -76,6 +80,7 @@ class Worker:
             self._heartbeat.remember(one.lease.task_id)
             running = asyncio.create_task(self._run_claim(one, self._slots.pop()))
             self._running.add(running)
+            self._held[one.lease.task_id] = running
             running.add_done_callback(self._running.discard)
         if self._stop.is_set():
             return
@@ -89,16 +94,26 @@ class Worker:
             await self._runners[one.lane](self._runtime, one, graphs)
         except LeaseLost as error:
             log.warning("%s", error)
+        except asyncio.CancelledError as error:
+            if one.lease.task_id not in self._cut:
+                raise
+            log.warning("task %s was cancelled, and a call in flight was cut off", one.lease.task_id)
+            await self._set_back(one, error)
         except Exception as error:
             log.exception("task %s: the run failed", one.lease.task_id)
             await self._set_back(one, error)
         finally:
+            self._held.pop(one.lease.task_id, None)
+            self._cut.discard(one.lease.task_id)
             self._slots.append(graphs)
             self._wake.set()
 
-    async def _set_back(self, one: Claim, error: Exception) -> None:
+    async def _set_back(self, one: Claim, error: BaseException) -> None:
         try:
-            await set_back(self._runtime.engine, one.lease, error)
+            if isinstance(error, asyncio.CancelledError):
+                await release(self._runtime.engine, one.lease)
+            else:
+                await set_back(self._runtime.engine, one.lease, error)
         except Exception as failure:
             # Postgres is away: the lease runs out by itself, once this worker stops renewing it.
             self._heartbeat.forget(one.lease.task_id)
@@ -109,17 +124,29 @@ class Worker:
             try:
                 async with await psycopg.AsyncConnection.connect(self._runtime.dsn, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
-                    async for _ in connection.notifies():
+                    async for notice in connection.notifies():
                         self._wake.set()
-            except psycopg.Error as error:
+                        if notice.payload:
+                            await self._cut_off_cancelled()
+            except (psycopg.Error, DBAPIError) as error:
                 log.warning("listening failed, trying again: %s", error)
                 await asyncio.sleep(1.0)
+
+    async def _cut_off_cancelled(self) -> None:
+        """Give what is in flight for a cancelled task its grace, then end its run."""
+        async with self._runtime.engine.connect() as connection:
+            cancelled = await cancelled_of(connection, self.id)
+        for task_id in (cancelled & self._held.keys()) - self._cut:
+            self._cut.add(task_id)
+            # The run itself stops at its next look; this is for one that waits for a call.
+            asyncio.get_running_loop().call_later(self._settings.cancel_grace_seconds, self._held[task_id].cancel)
 
     async def _recover(self) -> None:
         while True:
             try:
                 if await recover(self._runtime.engine):
                     self._wake.set()
+                await self._cut_off_cancelled()
             except Exception as error:
                 log.warning("recovery failed, trying again: %s", error)
             await asyncio.sleep(self._settings.recover_seconds)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from domain.ports import Reasoner
 from domain.proposal import Option, Proposal, Telemetry
 from personas.reasoners import REASONERS
 from personas.reasoners.failure import CostlyFailure
+
+Before = Callable[[], Awaitable[None]]
+CALLS_OUT = frozenset({"llm"})
+"""Kinds of reasoner that ask something outside this process."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,16 @@ class Panelist:
         prompts = [getattr(part, "prompt", "") for part in (reasoner, fallback)]
         return cls(persona, reasoner, fallback, digest([persona.model_dump(mode="json"), prompts]))
 
-    async def propose(self, context: PersonaContext, options: Sequence[Option]) -> tuple[Proposal, Telemetry]:
-        """One valid proposal with its cost. Raises ReasonerError when the reasoner and its fallback both fail."""
+    async def propose(
+        self, context: PersonaContext, options: Sequence[Option], before_call: Before | None = None
+    ) -> tuple[Proposal, Telemetry]:
+        """One valid proposal with its cost. Raises ReasonerError when the reasoner and its fallback both fail.
+
+        `before_call` is awaited before a reasoner that calls out is asked, and may raise to keep it from that.
+        """
         started = time.perf_counter()
         try:
+            await self._look(self.persona.reasoner, before_call)
             proposal, telemetry = await self._ask(self.reasoner, context, options)
             return self._mark(proposal, context), _timed(telemetry, started)
         except ReasonerError as error:
@@ -49,6 +59,7 @@ class Panelist:
                 raise
             failure = error
         try:
+            await self._look(self.persona.fallback, before_call)
             proposal, spent = await self._ask(self.fallback, context, options)
         except ReasonerError as error:
             raise ReasonerError(f"{failure}; its fallback: {error}") from error
@@ -56,6 +67,10 @@ class Panelist:
         why = f"{self.persona.reasoner.kind} failed: {failure}"
         telemetry = _with_failure(spent, failure)
         return self._mark(proposal, context, why), _timed(telemetry, started)
+
+    async def _look(self, spec: ReasonerSpec | None, before_call: Before | None) -> None:
+        if before_call is not None and spec is not None and spec.kind in CALLS_OUT:
+            await before_call()
 
     async def _ask(
         self, reasoner: Reasoner, context: PersonaContext, options: Sequence[Option]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.faults import reach
 from domain.model import Frozen
 from domain.task import Lane, Lease
 
@@ -26,9 +27,15 @@ _NEXT = text(
 _ONE = text(_TAKE.format(chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED"))
 _PARK = text(
     "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
-    "due = EXISTS (SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
-    "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')) "
+    # A cancel wakes; a pause holds back whatever came, and its end makes due.
+    "due = cancel_requested OR (NOT pause_requested AND (CAST(:paused AS boolean) OR EXISTS "
+    "(SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
+    "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')))) "
     "WHERE id = :id AND fence = :fence"
+)
+_PAUSED = text(
+    "INSERT INTO events (task_id, key, event, fence, data) VALUES (:id, :key, 'run.paused', :fence, '{}') "
+    "ON CONFLICT DO NOTHING"
 )
 _RELEASE = text(
     "UPDATE tasks SET lease_owner = NULL, lease_until = now() + make_interval(secs => :delay) "
@@ -64,13 +71,25 @@ async def claim_one(engine: AsyncEngine, owner: str, task_id: str, *, seconds: i
     return Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane))
 
 
-async def park(engine: AsyncEngine, lease: Lease) -> None:
-    """Give the task back until a person answers; due at once where an answer came meanwhile."""
+async def park(engine: AsyncEngine, lease: Lease, *, paused: bool = False) -> None:
+    """Give the task back until a person answers; due at once where an answer came meanwhile.
+
+    `paused`: it stopped for a pause, and is due at once where that has ended meanwhile.
+    """
+    reach("park:before")
     async with engine.begin() as connection:
-        await connection.execute(_PARK, {"id": lease.task_id, "fence": lease.fence})
+        values = {"id": lease.task_id, "fence": lease.fence}
+        parked = await connection.execute(_PARK, {**values, "paused": paused})
+        if paused and parked.rowcount:
+            await connection.execute(_PAUSED, {**values, "key": f"run:{lease.fence}:paused"})
+        reach("park:inside")
+    reach("park:after")
 
 
 async def release(engine: AsyncEngine, lease: Lease, *, delay: float = 0.0) -> None:
     """Give the task back to be tried again after `delay` seconds."""
+    reach("release:before")
     async with engine.begin() as connection:
         await connection.execute(_RELEASE, {"id": lease.task_id, "fence": lease.fence, "delay": delay})
+        reach("release:inside")
+    reach("release:after")

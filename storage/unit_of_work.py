@@ -6,36 +6,46 @@ from typing import Any, Self
 from sqlalchemy import Row, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import LeaseLost, TaskHalted
+from domain.errors import LeaseLost, TaskHalted, TaskPaused
+from domain.faults import reach_inside
 from domain.task import Lease
 from storage.tables import events
 from storage.writes import insert_all
 
-FENCED = "fence, cancel_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue"
+FENCED = (
+    "fence, cancel_requested, pause_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue"
+)
 """The columns of `tasks` that `check_fence` looks at, with `overdue`."""
+
+LOOK = text(f"SELECT {FENCED} FROM tasks WHERE id = :id")
+"""For `check_fence` without a lock."""
 
 _LOCK_TASK = text(f"SELECT {FENCED} FROM tasks WHERE id = :id FOR NO KEY UPDATE")
 
 
-def check_fence(row: Row[Any], lease: Lease, *, halted_too: bool = False) -> None:
-    """Raise LeaseLost where a newer fence stands, TaskHalted where the task was cancelled (unless `halted_too`)."""
+def check_fence(row: Row[Any], lease: Lease, *, halted_too: bool = False, midway: bool = False) -> None:
+    """Raise LeaseLost where a newer fence stands, TaskHalted where the task was cancelled (unless `halted_too`),
+    TaskPaused where it is to pause (unless `halted_too`, or `midway` in a node, which is finished first).
+    """
     if row.fence != lease.fence:
         raise LeaseLost(f"task {lease.task_id}: fence {lease.fence} is stale, {row.fence} stands")
     if row.cancel_requested and not halted_too:
         raise TaskHalted(f"task {lease.task_id} was cancelled")
+    if row.pause_requested and not (halted_too or midway):
+        raise TaskPaused(f"task {lease.task_id} is to pause")
 
 
 class UnitOfWork:
     """A transaction that holds the task's row and refuses a stale fence.
 
-    Raises LeaseLost where a newer fence stands, TaskHalted where the task was cancelled (unless `halted_too`).
+    Raises what `check_fence` raises.
     """
 
     connection: AsyncConnection
     overdue: bool
 
-    def __init__(self, engine: AsyncEngine, lease: Lease, *, halted_too: bool = False) -> None:
-        self._engine, self.lease, self._halted_too = engine, lease, halted_too
+    def __init__(self, engine: AsyncEngine, lease: Lease, *, halted_too: bool = False, midway: bool = False) -> None:
+        self._engine, self.lease, self._halted_too, self._midway = engine, lease, halted_too, midway
         self._rows: dict[Table, list[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -49,7 +59,7 @@ class UnitOfWork:
 
     async def _lock(self) -> None:
         row = (await self.connection.execute(_LOCK_TASK, {"id": self.lease.task_id})).one()
-        check_fence(row, self.lease, halted_too=self._halted_too)
+        check_fence(row, self.lease, halted_too=self._halted_too, midway=self._midway)
         self.overdue = bool(row.overdue)
 
     async def __aexit__(
@@ -58,6 +68,7 @@ class UnitOfWork:
         try:
             if kind is None:
                 await self.flush()
+                reach_inside()
                 await self.connection.commit()
             else:
                 await self.connection.rollback()

@@ -98,7 +98,7 @@ async def _ballot(
     persona = panelist.persona
     key = digest([context.task.id, snapshot.subtask_id, seen.round, panelist.fingerprint, snapshot.hash])
     try:
-        proposal, cost = await panelist.propose(seen, options)
+        proposal, cost = await panelist.propose(seen, options, context.check_going)
     except ReasonerError as error:
         absent = Telemetry(persona=persona.id, round=seen.round, latency_ms=0.0, error=str(error)[:500])
         return Ballot(persona=persona.id, key=key, proposal=None, verdict=None, telemetry=absent)

@@ -14,7 +14,7 @@ from domain.ports import Recaller
 from domain.task import Lease, Task
 from domain.task_type import TaskType
 from guardrails.gate import CedarGate
-from storage.unit_of_work import UnitOfWork
+from storage.unit_of_work import LOOK, UnitOfWork, check_fence
 
 GRAPH_VERSION = "1"
 """Part of what an approval is bound to; raised when a node is added or moved."""
@@ -50,9 +50,16 @@ class StageContext:
         """The gate of the task's type."""
         return self.catalog.gate(self.task.task_type)
 
-    def work(self, *, halted_too: bool = False) -> UnitOfWork:
-        """A fenced transaction."""
-        return UnitOfWork(self.engine, self.lease, halted_too=halted_too)
+    def work(self, *, halted_too: bool = False, midway: bool = False) -> UnitOfWork:
+        """A fenced transaction. `halted_too`: even of a cancelled task; `midway`: in a node that has done work."""
+        return UnitOfWork(self.engine, self.lease, halted_too=halted_too, midway=midway)
+
+    async def check_going(self) -> None:
+        """Look before calling out. Raises LeaseLost, TaskHalted."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            row = (await connection.execute(LOOK, {"id": self.task.id})).one()
+        check_fence(row, self.lease, midway=True)
 
     def stake_cents(self) -> int:
         """The amount at stake; 0 where the task type names no field or the field is empty."""

@@ -5,6 +5,7 @@ from typing import Any
 from domain.action import ActionRequest, ActionStatus, Executor, ExecutorKind
 from domain.canonical import canonical_json, digest
 from domain.errors import ExecutorRejected, LeaseLost
+from domain.faults import reach
 from domain.guard import Effect, Hop, Subject
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
@@ -34,7 +35,9 @@ async def execute(context: StageContext, subtask_id: str) -> dict[str, Any]:
         request = await _take(context, work, spec, executor)
     if isinstance(request, dict):
         return request
+    reach("execute:before_call")
     response = await executor.execute(request)
+    reach("execute:after_call")
     verdict = context.gate.judge(
         Subject(hop=Hop.RESPONSE, text=canonical_json(response), facts={"status": str(response.get("status", ""))})
     )

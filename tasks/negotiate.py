@@ -47,7 +47,7 @@ async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[
     if len(stored) <= round:
         earlier = counted(stored)
         ballots = await cast_round(context, spec, open_options(spec, declared_options(spec), earlier), earlier)
-    async with context.work() as work:
+    async with context.work(midway=True) as work:
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.RUNNING)
         if ballots is not None:
             stored = [*stored, await store_round(work, ballots)]

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from control_plane.cli import (
     calibration,
     compare,
+    control,
     demo,
     evaluation,
     inbox,
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare, calibration, votes):
+for group in (demo, stack, submission, inspection, inbox, control, outcomes, evaluation, compare, calibration, votes):
     for command in group.COMMANDS:
         app.command()(command)
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {printable(message, keep="\n")}\n")
     if as_json:
         emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
     return code

@@ -88,8 +88,9 @@ async def _answer(
     given = Answer(asked["id"], digest or asked["digest"], status, option, principal, reason)
     async with engine.begin() as connection:
         task = await inbox.lock_task(connection, asked["task_id"])
-        if task["status"] in END_STATES or not await inbox.answer(connection, given):
-            raise AnswerRefused(_why(await _again(connection, asked), given, task["status"]))
+        over = task["status"] in END_STATES or task["cancel_requested"]
+        if over or not await inbox.answer(connection, given):
+            raise AnswerRefused(_why(await _again(connection, asked), given, task))
         await inbox.wake(connection, task, asked["subtask_id"], given)
         return await _again(connection, asked)
 
@@ -101,15 +102,17 @@ async def _again(connection: AsyncConnection, asked: Row) -> Row:
     return found
 
 
-def _why(row: Row, given: Answer, task_status: str) -> str:
+def _why(row: Row, given: Answer, task: Row) -> str:
     """Why the answer was not taken."""
     name = f"approval {row['id']}"
     if row["status"] in (ApprovalStatus.APPROVED, ApprovalStatus.REFUSED):
         return f"{name} was already answered: {row['status']} by {row['answered_by']} at {_time(row['answered_at'])}"
     if row["status"] == ApprovalStatus.EXPIRED or row["late"]:
         return f"{name}: the answer is late: it expired at {_time(row['expires_at'])}"
-    if task_status in END_STATES:
-        return f"{name}: its task has ended ({task_status}): nothing to answer"
+    if task["status"] in END_STATES:
+        return f"{name}: its task has ended ({task['status']}): nothing to answer"
+    if task["cancel_requested"]:
+        return f"{name}: its task was cancelled: nothing to answer"
     if row["submitter"] == given.principal:
         return f"{name}: {given.principal} submitted the task: somebody else has to answer"
     return f"{name}: the digest is not that of what is shown now: read it again with `parley approvals`"

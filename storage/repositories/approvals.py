@@ -56,7 +56,7 @@ async def wake_overdue(connection: AsyncConnection) -> int:
     """Make parked tasks due whose approval's deadline has passed; returns how many."""
     result = await connection.execute(
         text(
-            "UPDATE tasks SET due = true WHERE status = 'parked' AND NOT due AND id IN "
+            "UPDATE tasks SET due = true WHERE status = 'parked' AND NOT due AND NOT pause_requested AND id IN "
             "(SELECT task_id FROM approvals WHERE status = 'open' AND expires_at <= now()) RETURNING id"
         )
     )

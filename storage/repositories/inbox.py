@@ -65,8 +65,9 @@ async def approvals_of(connection: AsyncConnection, task_id: str) -> Sequence[Ro
 
 
 async def lock_task(connection: AsyncConnection, task_id: str) -> Row:
-    """The task's id, status and fence, locked: runs lock the task before its approvals, and so do we."""
-    query = select(tasks.c.id, tasks.c.status, tasks.c.fence).where(tasks.c.id == task_id).with_for_update()
+    """The task's id, status, fence and cancel flag, locked: runs lock the task before its approvals, and so do we."""
+    columns = (tasks.c.id, tasks.c.status, tasks.c.fence, tasks.c.cancel_requested)
+    query = select(*columns).where(tasks.c.id == task_id).with_for_update()
     return (await rows(connection, query))[0]
 
 
@@ -96,7 +97,9 @@ async def answer(connection: AsyncConnection, given: Answer) -> bool:
 
 async def wake(connection: AsyncConnection, task: Row, subtask_id: str, given: Answer) -> None:
     """Make the task due, put the answer among its events, and call a worker."""
-    await connection.execute(update(tasks).where(tasks.c.id == task["id"]).values(due=True))
+    # A paused task stays where it is; resuming makes it due.
+    due = tasks.c.due | ~tasks.c.pause_requested
+    await connection.execute(update(tasks).where(tasks.c.id == task["id"]).values(due=due))
     await connection.execute(
         insert(events).values(
             task_id=task["id"],

@@ -9,6 +9,7 @@ import pytest
 from control_plane.cli import (
     calibration,
     compare,
+    control,
     demo,
     evaluation,
     inbox,
@@ -22,7 +23,7 @@ from control_plane.cli.main import main
 from deployments import local
 from domain.errors import InputError, LeaseLost, NotFound, ParleyError, StackError
 
-GROUPS = (demo, stack, submission, inspection, inbox, outcomes, evaluation, compare, calibration, votes)
+GROUPS = (demo, stack, submission, inspection, inbox, control, outcomes, evaluation, compare, calibration, votes)
 NAMES = [command.__name__ for group in GROUPS for command in group.COMMANDS]
 HEAVY = (
     "prefect",
