@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
-    sys.stderr.write(f"error: {printable(message, keep="\n")}\n")
+    sys.stderr.write(f"error: {message}\n")
     if as_json:
         emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
     return code
