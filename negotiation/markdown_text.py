@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from domain.printable import one_line
+
 _MARKUP = re.compile(r"[\\`*\[\]|#~]|(?<![^\W_])_|_(?![^\W_])")
 """An underscore inside a word is no markup."""
 _OPENS_A_BLOCK = re.compile(r"^(\d*)([.)]|[-+=])(?=[-+=\s]|$)")
@@ -16,9 +18,7 @@ def as_text(value: Any) -> str:
 
 
 def _inline(value: Any) -> str:
-    line = " ".join(str(value).split())
-    line = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line)
-    line = _MARKUP.sub(lambda found: f"\\{found[0]}", line)
+    line = _MARKUP.sub(lambda found: f"\\{found[0]}", one_line(str(value)))
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -34,9 +34,10 @@ def approvals(as_json: Json = False) -> None:
 def _describe(row: dict[str, Any]) -> None:
     shown = row["shown"]
     say(f"{row['id']}  {row['cause']}  expires {row['expires_at']:%Y-%m-%d %H:%M}")
-    say(f"  task {row['task_id']}, {row['subtask_id']}: {shown.get('question', '')}")
-    asked = f"to {shown['action']}" if shown.get("action") else f"choose one of {', '.join(shown.get('options', ()))}"
-    say(f"  asked: {asked}. {shown.get('reason', '')}")
+    say(f"  task {row['task_id']}, {row['subtask_id']}: {as_text(shown.get('question', ''))}")
+    options = as_text(list(shown.get("options", ())))
+    asked = f"to {as_text(shown['action'])}" if shown.get("action") else f"choose one of {options}"
+    say(f"  asked: {asked}. {as_text(shown.get('reason', ''))}")
     for name in ("arguments", "reasons", "tally", "payload"):
         if shown.get(name):
             say(f"  {name}: {as_text(shown[name])}")
@@ -81,7 +82,7 @@ def _report(answered: dict[str, Any], as_json: bool) -> None:
         emit_json(answered)
         return
     chosen = f" ({answered['option']})" if answered["option"] else ""
-    say(f"{answered['status']}{chosen} by {answered['answered_by']}; task {answered['task_id']} goes on")
+    say(f"{answered['status']}{chosen} by {as_text(answered['answered_by'])}; task {answered['task_id']} goes on")
 
 
 COMMANDS = (approvals, approve, refuse)

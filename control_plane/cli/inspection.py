@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_plane.cli.options import Json, Limit
-from control_plane.cli.output import console, emit_json, say, table
+from control_plane.cli.output import as_text, console, emit_json, say, table
 from control_plane.cli.session import with_engine
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ def _show(found: dict[str, Any]) -> None:
             table(columns, ([row[name] for name in columns] for row in found[part]), title=part)
     say("")
     outcome = found["outcome"]
-    say(f"outcome: {outcome['label']}, so {outcome['right_action']} was right" if outcome else "outcome: not yet known")
+    say(
+        f"outcome: {as_text(outcome['label'])}, so {outcome['right_action']} was right"
+        if outcome
+        else "outcome: not yet known"
+    )
 
 
 def explain(task: TaskId, as_json: Json = False) -> None:

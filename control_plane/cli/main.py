@@ -23,6 +23,7 @@ from control_plane.cli import (
 )
 from control_plane.cli.output import emit_json
 from domain.errors import InputError, ParleyError
+from domain.printable import printable
 
 _INTERRUPTED = 130
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(printable(f"error: {message}\n", keep="\n"))
     if as_json:
         emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
     return code

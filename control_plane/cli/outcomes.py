@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from control_plane.cli.options import As, Json
-from control_plane.cli.output import emit_json, note, say
+from control_plane.cli.output import as_text, emit_json, note, say
 from control_plane.cli.session import catalog, principal, settings, with_engine
 
 
@@ -43,7 +43,7 @@ def _one(task: str, label: str, who: str, as_json: bool) -> None:
     if as_json:
         emit_json(recorded)
         return
-    say(f"task {task}: {label}, so {recorded['right_action']} was right")
+    say(f"task {as_text(task)}: {as_text(label)}, so {recorded['right_action']} was right")
 
 
 def _bulk(csv: Path, key: str, label: str, task_type: str | None, who: str, as_json: bool) -> None:

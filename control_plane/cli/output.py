@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from domain.printable import escaped, one_line, printable
+
 _PIPED_WIDTH = 200
 
 
@@ -27,25 +29,26 @@ def console(*, stderr: bool = False) -> Console:
 def emit_json(value: Any) -> None:
     """Print the value as JSON."""
     text = json.dumps(value, indent=2, default=_plain, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(escaped(text) + "\n")
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
-    """Say what is going on, on stderr."""
-    console(stderr=True).print(text, style="dim", markup=False)
+    """Say what is going on, in one line on stderr."""
+    console(stderr=True).print(one_line(text), style="dim", markup=False)
 
 
 def say(text: str) -> None:
-    """Print a line as it is."""
-    console().print(text, markup=False, soft_wrap=True)
+    """Print lines as they are; data in them goes through `as_text` first, lest a line break in it passes for ours."""
+    console().print(printable(text, keep="\n"), markup=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print a table; the first column, an id as a rule, is never cut."""
-    drawn = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
+    named = None if title is None else escape(as_text(title))
+    drawn = Table(title=named, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for number, column in enumerate(columns):
-        drawn.add_column(column, overflow="fold", no_wrap=number == 0)
+        drawn.add_column(escape(as_text(column)), overflow="fold", no_wrap=number == 0)
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
     console().print(drawn)
@@ -64,10 +67,10 @@ def _cell(value: Any) -> str:
 def as_text(value: Any) -> str:
     """A value in one line: `name: value` pairs and lists with commas, JSON inside them."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_inner(inner)}" for name, inner in value.items())
+        return one_line(", ".join(f"{name}: {_inner(inner)}" for name, inner in value.items()))
     if isinstance(value, list):
-        return ", ".join(_inner(inner) for inner in value)
-    return str(value)
+        return one_line(", ".join(_inner(inner) for inner in value))
+    return one_line(str(value))
 
 
 def _inner(value: Any) -> str:

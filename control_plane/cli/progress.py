@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from control_plane.cli.output import console
+from control_plane.cli.output import as_text, console
 
 if TYPE_CHECKING:
     from control_plane.services.batches import Follow
@@ -19,7 +19,7 @@ def batch_bar(label: str, total: int) -> "Iterator[Follow]":
     from control_plane.services.batches import still
 
     with _progress() as progress:
-        bar = progress.add_task(label, total=total)
+        bar = progress.add_task(as_text(label), total=total)
 
         def follow(counts: Mapping[str, int]) -> None:
             progress.update(bar, completed=still(counts), total=max(total, sum(counts.values())))
@@ -31,11 +31,11 @@ def batch_bar(label: str, total: int) -> "Iterator[Follow]":
 def step_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar that each call moves by one of `total` steps; silent where nobody watches."""
     with _progress() as progress:
-        bar = progress.add_task(label, total=total)
+        bar = progress.add_task(as_text(label), total=total)
         yield lambda: progress.advance(bar)
 
 
 def _progress() -> Progress:
     drawn = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=drawn, disable=not drawn.is_terminal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_plane.cli.options import As, Json
-from control_plane.cli.output import emit_json, note, say
+from control_plane.cli.output import as_text, emit_json, note, say
 from control_plane.cli.session import catalog, enter_stack, principal, settings, with_engine
 from domain.task import Lane
 
@@ -61,7 +61,9 @@ def submit(
     else:
         say(f"task {made.task_id}" + (" (submitted before)" if made.existed else ""))
         if row is not None:
-            say(f"{row['status']}: {row['answer'] or row['reason'] or 'no answer'}: parley explain {made.task_id}")
+            say(
+                f"{row['status']}: {as_text(row['answer'] or row['reason'] or 'no answer')}: parley explain {made.task_id}"
+            )
     return 1 if row is not None and row["status"] in submission.FAILED else 0
 
 
