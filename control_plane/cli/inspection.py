@@ -80,11 +80,10 @@ def _show(found: dict[str, Any]) -> None:
             table(columns, ([row[name] for name in columns] for row in found[part]), title=part)
     say("")
     outcome = found["outcome"]
-    say(
-        f"outcome: {as_text(outcome['label'])}, so {outcome['right_action']} was right"
-        if outcome
-        else "outcome: not yet known"
-    )
+    if outcome:
+        say(f"outcome: {as_text(outcome['label'])}, so {as_text(outcome['right_action'])} was right")
+    else:
+        say("outcome: not yet known")
 
 
 def explain(task: TaskId, as_json: Json = False) -> None:
