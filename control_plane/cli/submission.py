@@ -61,9 +61,8 @@ def submit(
     else:
         say(f"task {made.task_id}" + (" (submitted before)" if made.existed else ""))
         if row is not None:
-            say(
-                f"{row['status']}: {as_text(row['answer'] or row['reason'] or 'no answer')}: parley explain {made.task_id}"
-            )
+            how = as_text(row["answer"] or row["reason"] or "no answer")
+            say(f"{row['status']}: {how}: parley explain {made.task_id}")
     return 1 if row is not None and row["status"] in submission.FAILED else 0
 
 
