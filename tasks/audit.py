@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calibration import Calibration, CalibrationStatus
 from domain.canonical import digest
 from domain.decision import Decision, ResultKind
+from domain.errors import CalibrationUnreadable
 from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, TaskType
 from negotiation.calibration.cusum import alarm
 from negotiation.force import to_calibrate
@@ -60,7 +61,11 @@ async def _check(connection: AsyncConnection, task_type: TaskType, version: int)
     if await rows.lock_calibration(connection, *place) != CalibrationStatus.ACTIVE:
         return
     errors = [not audit.right for audit in await rows.audits_of(connection, *place) if audit.right is not None]
-    made = (await calibrations.find(connection, *place)).calibration
+    try:
+        made = (await calibrations.find(connection, *place)).calibration
+    except CalibrationUnreadable:
+        # It decides nothing, so there is nothing to withdraw; the outcome is recorded all the same.
+        return
     alpha = certified_share(made, to_calibrate(task_type.subtask(task_type.answer).strategy))
     raised = alarm(errors, alpha)
     if raised is not None:

@@ -1,33 +1,19 @@
 """A strategy's figures: of one split, and over all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import fsum
 from statistics import stdev
 
 from negotiation.calibration.cases import Scored
 from negotiation.calibration.certify import certify, grid_of
-from negotiation.calibration.selective import (
-    Selected,
-    accuracy,
-    augrc,
-    aurc,
-    calibration_error,
-    coverage_at,
-    selected,
-)
+from negotiation.calibration.selective import Measures, Selected, measures, selected
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Measures):
     """One strategy on one split's measured half."""
 
-    accuracy: float
-    aurc: float
-    augrc: float
-    coverage_at_5: float
-    coverage_at_2: float
-    calibration_error: float
     certified: Mapping[float, Selected]
     """Error bound -> what its certified threshold decides."""
 
@@ -70,12 +56,7 @@ def measure(
     grid = grid_of([case.score for case in fit])
     thresholds = {alpha: certify("", "", grid, certifying, alpha, delta).threshold for alpha in alphas}
     return Measured(
-        accuracy=accuracy(held),
-        aurc=aurc(held),
-        augrc=augrc(held),
-        coverage_at_5=coverage_at(held, 0.05),
-        coverage_at_2=coverage_at(held, 0.02),
-        calibration_error=calibration_error(held),
+        **asdict(measures(held)),
         certified={alpha: selected(held, threshold) for alpha, threshold in thresholds.items()},
     )
 

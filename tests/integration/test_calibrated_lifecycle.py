@@ -29,6 +29,7 @@ from storage.repositories.audits import audits_of, totals
 from storage.repositories.listing import TaskFilter
 from storage.repositories.negotiation import load_decision
 from tasks.context import StageContext
+from tasks.contract import contract_of
 from tests.integration.calibrated_claims import AGREED, SPLIT, calibration, new_version, write_calibrated
 
 PLACE = ("claim", "payout")
@@ -209,6 +210,46 @@ async def test_another_version_of_a_persona_withdraws_it(settings: Settings, tmp
         assert decision.result.reason == (
             "pay leads, and a person decides: persona pay_b is version 2; calibration 1 was made with version 1"
         )
+
+
+async def test_another_question_withdraws_it(settings: Settings, tmp_path: Path) -> None:
+    async with _open(settings, write_calibrated(tmp_path)) as runtime:
+        asked = contract_of(runtime.catalog.task_type("claim").subtask("payout"))
+        await _store(runtime.engine, calibration(1).model_copy(update={"contract": asked}), active=True)
+        assert (await _decide(runtime, AGREED))[0] is TaskStatus.DONE
+        other = calibration(2).model_copy(update={"contract": asked.model_copy(update={"question": "another"})})
+        await _store(runtime.engine, other, active=True)
+        status, decision = await _decide(runtime, AGREED)
+        assert (status, decision.result.reason) == (
+            TaskStatus.PARKED,
+            "pay leads, and a person decides: the subtask's question is another one now; "
+            "calibration 2 was made before that",
+        )
+
+
+async def test_a_calibration_that_cannot_be_read_sends_everything_to_people(settings: Settings, tmp_path: Path) -> None:
+    edit = text("UPDATE calibrations SET body = jsonb_set(body, '{certificates,0,threshold}', '0') WHERE version = 1")
+    async with _open(settings, write_calibrated(tmp_path, certify={"audit": 1.0})) as runtime:
+        await _store(runtime.engine, calibration(1), active=True)
+        decided = (await _decide(runtime, AGREED))[1].task_id
+        async with runtime.engine.begin() as connection:
+            await connection.execute(edit)
+            # What is known of it is known by when it was stored: this is another one.
+            await connection.execute(text("UPDATE calibrations SET created_at = created_at + interval '1 second'"))
+        status, decision = await _decide(runtime, AGREED)
+        assert (status, decision.result.kind, decision.result.calibration) == (
+            TaskStatus.PARKED,
+            ResultKind.BELOW_THRESHOLD,
+            1,
+        )
+        assert decision.result.reason.startswith(
+            "calibration 1 of claim/payout cannot be read (certificates.0.threshold: Input should be greater than 0)"
+        )
+        # An outcome is recorded as ever.
+        await _outcome(runtime, decided, "not_due")
+        assert [one.right for one in await _audits(runtime, 1)] == [False]
+        await _store(runtime.engine, calibration(2), active=True)
+        assert (await _decide(runtime, AGREED))[0] is TaskStatus.DONE
 
 
 async def test_the_second_strategy_takes_over_with_the_first_activation(settings: Settings, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 
-from negotiation.calibration.cases import Case
+from domain.task_type import StrategySpec
+from negotiation.calibration.cases import BlindRound, Case
 from negotiation.calibration.fit import fit_learned
 from negotiation.calibration.scoring import score_cases
 from negotiation.learned import Learned
-from negotiation.votes import Vote
+from negotiation.strategies import rule_of
+from negotiation.votes import Ballot, Veto, Vote
 
 ABC = ("a", "b", "c")
 
@@ -53,3 +55,49 @@ def test_what_cannot_be_counted_is_refused() -> None:
         score_cases("calibrated_pool", {}, ABC, [], Learned(1, {}, 0.5))
     with pytest.raises(ValueError, match="tau"):
         score_cases("consensus", {"tau": 3}, ABC, [], None)
+
+
+def _ruled(*choices: str | None, stake: float | None = None, widened: bool = False, veto: str | None = None) -> Case:
+    plain = _case("a", *choices)
+    vetoes = () if veto is None else (Veto("p0", veto),)
+    ballot = Ballot(plain.votes, vetoes, (), ("p0", "p1", "p2", "p3"), 0)
+    return Case(plain.key, plain.votes, plain.right, BlindRound(ballot, stake, widened))
+
+
+@pytest.mark.parametrize(
+    ("case", "rules"),
+    [
+        (_ruled("a", "a"), {"quorum": "2/3"}),
+        (_ruled("a", None, None), {"min_casting": 2}),
+        (_ruled("a", "a", "a", veto="a"), {}),
+        (_ruled("a", "a", "b"), {"blocking_minority": "1/3"}),
+        (_ruled("a", "a", "b"), {"escalate_below": 0.5}),
+        (_ruled("a", "a", "a", stake=11.0), {"certify": {"stake_limit": 10.0}}),
+        (_ruled("a", "a", "a"), {"certify": {"stake_limit": 10.0}}),
+        (_ruled("a", "a", "a", widened=True), {}),
+    ],
+)
+def test_what_the_rules_send_to_a_person_keeps_its_leader_and_scores_nothing(case: Case, rules: dict) -> None:
+    spec = StrategySpec.model_validate({"name": "plurality", **rules})
+    (free,) = score_cases("plurality", {}, ABC, [case], None)
+    (held,) = score_cases("plurality", {}, ABC, [case], None, spec)
+    assert (free.score > 0.0, held.score) == (True, 0.0)
+    assert (held.leader, held.confidence, held.credit) == (free.leader, free.confidence, 1.0)
+    sure = _ruled("a", "a", "a", "a", stake=10.0, veto="b")
+    assert score_cases("plurality", {}, ABC, [sure], None, spec)[0].score == 1.0
+
+
+def test_the_rules_are_not_those_of_one_strategy() -> None:
+    spec = StrategySpec(name="calibrated_pool", quorum="3/4")
+    few, enough = score_cases("consensus", {"tau": "1/2"}, ABC, [_ruled("a", "a"), _ruled("a", "a", "b")], None, spec)
+    assert (few.score, enough.score) == (0.0, pytest.approx(1 / 3))
+    with pytest.raises(ValueError, match="its votes alone are on record"):
+        score_cases("plurality", {}, ABC, [_case("a", "a")], None, spec)
+
+
+def test_a_rule_is_named_with_its_parameters() -> None:
+    assert (rule_of("plurality", {}), rule_of("consensus", {"tau": "2/3"})) == ("plurality", "consensus(tau=0.6667)")
+    with pytest.raises(ValueError, match="unknown strategy 'lots'"):
+        rule_of("lots", {})
+    with pytest.raises(ValueError, match="tau"):
+        rule_of("consensus", {"tau": 3})
