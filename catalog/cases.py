@@ -1,7 +1,6 @@
 """Cases from a CSV or JSON-lines file: payloads with their keys and known outcomes."""
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from catalog.cells import convert
 from catalog.payloads import check_payload
 from domain.errors import CaseFileError, PayloadError
 from domain.model import Frozen
+from domain.strict_json import JsonRefused, parse
 from domain.task_type import TaskType
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -186,16 +186,9 @@ def _json_rows(stream: TextIO) -> Iterator[_Row]:
 
 def _json_row(number: int, text: str) -> _Row:
     try:
-        value = json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        return _Row(number, {}, f"not JSON: {error}")
+        value = parse(text, limit=4 * MAX_LINE)
+    except JsonRefused as error:
+        return _Row(number, {}, f"not JSON that can be used: {error}")
     if not isinstance(value, dict):
         return _Row(number, {}, f"got {text.strip()[:60]}, expected a JSON object")
     return _Row(number, value)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)!r} is given twice")
-    return dict(pairs)

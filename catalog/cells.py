@@ -1,10 +1,10 @@
 """A CSV cell as the value that the payload schema asks for."""
 
-import json
 import re
 from typing import Any
 
 from catalog.schemas import types_of
+from domain.strict_json import JsonRefused, parse
 
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -45,7 +45,7 @@ def _number(cell: str, fractions: bool) -> int | float | None:
 
 def _structure(cell: str) -> Any:
     try:
-        value = json.loads(cell)
-    except (ValueError, RecursionError):
+        value = parse(cell)
+    except JsonRefused:
         return None
     return value if isinstance(value, (dict, list)) else None

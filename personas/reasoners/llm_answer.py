@@ -9,6 +9,7 @@ from domain.errors import ReasonerError
 from domain.memory import PersonaContext
 from domain.model import Frozen
 from domain.proposal import Evidence, Option
+from domain.strict_json import JsonRefused, parse
 
 ABSTAIN = "abstain"
 MAX_CHARACTERS = 20_000
@@ -56,14 +57,15 @@ def read(text: object, options: Sequence[Option], evidence: Sequence[str], share
     if len(text) > MAX_CHARACTERS:
         raise ReasonerError(f"the model's answer has more than {MAX_CHARACTERS} characters")
     try:
-        answer = Answer.model_validate_json(text)
+        answer = Answer.model_validate(parse(text))
+    except JsonRefused as error:
+        if error.kind == "nul":
+            raise ReasonerError("the model's answer holds a NUL character") from None
+        raise ReasonerError(f"the model's answer does not fit: the answer: json_{error.kind}") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise ReasonerError(f"the model's answer does not fit: {where}: {first['type']}") from None
-    # Postgres stores no NUL, in text or in JSON.
-    if any("\x00" in part for part in (answer.rationale, *answer.reasons)):
-        raise ReasonerError("the model's answer holds a NUL character")
     if answer.option != ABSTAIN and answer.option not in {option.name for option in options}:
         raise ReasonerError("the model chose an option that is not on the table")
     _check_ranking(answer, options)
