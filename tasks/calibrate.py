@@ -15,7 +15,7 @@ from domain.persona import Persona
 from domain.proposal import Option, Proposal
 from domain.task_type import CertifySpec, StrategySpec, SubtaskSpec, TaskType
 from negotiation.calibration.cases import BlindRound, Case
-from negotiation.calibration.certify import least_cases
+from negotiation.calibration.certify import fewest_to_certify
 from negotiation.calibration.debate import Debated, gain, leaders
 from negotiation.calibration.fit import MOST_FIT, TEST_SHARE, split
 from negotiation.calibration.fit import calibrate as fit_and_certify
@@ -270,4 +270,4 @@ def cases_for(certifying: int) -> int:
 
 def cases_needed(bound: CertifySpec) -> int:
     """How many resolved cases it takes, at the least, to certify the bound."""
-    return max(LEAST_CASES, cases_for(least_cases(bound.alpha, bound.delta)))
+    return max(LEAST_CASES, cases_for(fewest_to_certify(bound.alpha, bound.delta)))

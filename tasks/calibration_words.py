@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from domain.calibration import Calibration, Certificate, DebateGain
 from domain.model import Frozen
-from negotiation.calibration.certify import least_cases
+from negotiation.calibration.certify import fewest_to_certify
 from tasks.calibrate import LEAST_CASES, LeftOut, Material, Seat, cases_for, cases_needed, certificate_of, own_rule
 
 NONE = "-"
@@ -69,8 +69,9 @@ def _too_few(seat: Seat, material: Material) -> str:
     bound = seat.bound
     return (
         f"{seat.place} has {len(material.cases)} resolved cases that count; {LEAST_CASES} are needed to fit, and "
-        f"{cases_needed(bound)} at the least to certify {bound.alpha:.3g}: {least_cases(bound.alpha, bound.delta)} of "
-        "them to certify with, the others to fit and to measure. Record outcomes with `parley outcome`"
+        f"{cases_needed(bound)} at the least to certify {bound.alpha:.3g}: "
+        f"{fewest_to_certify(bound.alpha, bound.delta)} of them to certify with, the others to fit and to measure. "
+        "Record outcomes with `parley outcome`"
     )
 
 
@@ -93,7 +94,7 @@ def _verdict(calibration: Calibration, rule: str, otherwise: str) -> str:
             coverage, error = percent(figures["certified_coverage"]), percent(figures["certified_error"])
             measured = f"; on {calibration.test_cases} test cases it decides {coverage}, {error} of them wrong"
         return f"{rule} may decide from a {own.measure} of {own.threshold:.4g} on: {own.reason}{measured}."
-    more = cases_for(least_cases(own.alpha, own.delta)) - _cases(calibration)
+    more = cases_for(fewest_to_certify(own.alpha, own.delta)) - _cases(calibration)
     missing = (
         f"{more} more resolved cases are needed at the least."
         if more > 0

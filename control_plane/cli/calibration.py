@@ -7,6 +7,7 @@ import typer
 from control_plane.cli.options import Json
 from control_plane.cli.output import emit_json, say, table
 from control_plane.cli.session import catalog, enter_stack, settings, with_engine
+from domain.errors import InputError
 
 if TYPE_CHECKING:
     from control_plane.services.calibration import Activated, Stood
@@ -22,6 +23,9 @@ def calibrate(
     activate: Annotated[
         bool, typer.Option("--activate", help="Decide by the shadow, or by VERSION, from now on.")
     ] = False,
+    withdraw: Annotated[
+        str | None, typer.Option("--withdraw", metavar="REASON", help="Take what stands out of force: people decide.")
+    ] = None,
     since: Moment = None,
     until: Moment = None,
     alpha: Annotated[float | None, typer.Option(help="Highest share of errors, where the type states none.")] = None,
@@ -37,11 +41,11 @@ def calibrate(
 
     Examples: parley calibrate credit_review --since 90d | parley calibrate credit_review --activate
     """
-    from domain.errors import InputError
-
-    wanted = [name for name, given in (("--activate", activate), ("--list", list_)) if given]
+    wanted = [name for name, given in _instead(activate, list_, withdraw) if given]
     if len(wanted) > 1 or (version is not None and not activate):
-        raise InputError("calibrate: give --activate [VERSION] or --list, or neither of them to calibrate")
+        raise InputError(
+            "calibrate: give --activate [VERSION], --withdraw REASON or --list, or none of them to calibrate"
+        )
     if wanted and any((since, until, alpha is not None, dry_run)):
         raise InputError(
             f"calibrate: {wanted[0]} takes no --since, --until, --alpha or --dry-run: they are of calibrating"
@@ -52,7 +56,26 @@ def calibrate(
         return _list(kind, as_json)
     if activate:
         return _activate(kind, version, as_json)
+    if withdraw:
+        return _withdraw(kind, withdraw, as_json)
     return _calibrate(kind, {"alpha": alpha, "seed": seed, "dry_run": dry_run}, since, until, as_json)
+
+
+def _instead(activate: bool, list_: bool, withdraw: str | None) -> tuple[tuple[str, bool], ...]:
+    if withdraw is not None and not withdraw.strip():
+        raise InputError("--withdraw: give the reason, it is kept with the version")
+    return ("--activate", activate), ("--list", list_), ("--withdraw", withdraw is not None)
+
+
+def _withdraw(kind: "TaskType", reason: str, as_json: bool) -> int:
+    from control_plane.services.calibration import withdraw
+
+    version = with_engine(lambda engine: withdraw(engine, kind, reason))
+    if as_json:
+        emit_json({"task_type": kind.name, "subtask_id": kind.answer, "withdrawn": version})
+        return 0
+    say(f"{kind.name}/{kind.answer}: version {version} is out of force; the panel decides as before any calibration")
+    return 0
 
 
 def _calibrate(kind: "TaskType", how: dict[str, Any], since: str | None, until: str | None, as_json: bool) -> int:
@@ -93,9 +116,18 @@ def _list(kind: "TaskType", as_json: bool) -> int:
     if as_json:
         emit_json({"task_type": kind.name, "subtask_id": kind.answer, "calibrations": found})
         return 0
-    columns = ("version", "status", "cases", "first case", "last case", "certified at", "coverage", "note")
+    columns = ("version", "status", "cases", "first case", "last case", "certified at", "coverage", "audits", "note")
     rows = (
-        (one.version, one.status, one.cases, one.first_case_at, one.last_case_at, *_promise(one), one.note)
+        (
+            one.version,
+            one.status,
+            one.cases,
+            one.first_case_at,
+            one.last_case_at,
+            *_promise(one),
+            _audits(one),
+            one.note,
+        )
         for one in found
     )
     table(columns, rows, title=f"{kind.name}/{kind.answer}")
@@ -139,6 +171,11 @@ def _promise(one: "Stood") -> tuple[str, str]:
     if one.threshold is None:
         return "-", "-"
     return f"{one.measure} {one.threshold:.4g}", "-" if one.coverage is None else f"{100 * one.coverage:.1f} %"
+
+
+def _audits(one: "Stood") -> str:
+    found = one.audits
+    return f"{found.wrong} wrong of {found.resolved}, {found.drawn - found.resolved} open" if found.drawn else "-"
 
 
 def _say_shadow(one: "Stood") -> None:

@@ -14,6 +14,7 @@ from domain.task_type import TaskType
 from negotiation.force import to_calibrate
 from negotiation.settle import certification
 from storage.repositories import calibrations
+from storage.repositories.audits import AuditTotals, totals
 from storage.repositories.calibrations import Standing
 from storage.repositories.shadows import Agreement, agreement
 from tasks.calibrate import Seat, certificate_of, own_rule, seat_of
@@ -45,6 +46,8 @@ class Stood:
     alpha: float | None
     coverage: float | None
     """Expected: the share of the test cases that the threshold decided."""
+    audits: AuditTotals
+    """Of the cases that it decided without a person: drawn, resolved by their outcome, found wrong."""
     shadow: Agreement | None
     """How its decisions compare, where it was computed beside others."""
 
@@ -114,6 +117,12 @@ async def activate(
         return Activated(old if changed else None, await _stood(connection, kind, after), changed)
 
 
+async def withdraw(engine: AsyncEngine, kind: TaskType, note: str) -> int:
+    """Take what stands out of force: the panel is back at its cold start. Returns the version. Raises NotFound."""
+    async with engine.begin() as connection:
+        return await calibrations.withdraw(connection, kind.name, kind.answer, note)
+
+
 def _newer_shadow(seat: Seat, before: calibrations.InForce) -> Standing:
     if before.shadow is not None:
         return before.shadow
@@ -157,5 +166,6 @@ async def _stood(connection: AsyncConnection, kind: TaskType, one: Standing) -> 
         threshold=own.threshold if own is not None else None,
         alpha=own.alpha if own is not None else None,
         coverage=found.figures.get(rule, {}).get("certified_coverage") if certified else None,
+        audits=await totals(connection, found.task_type, found.subtask_id, found.version),
         shadow=await agreement(connection, found.task_type, found.subtask_id, found.version),
     )

@@ -75,6 +75,13 @@ def least_cases(alpha: float, delta: float) -> int:
     return found if (1.0 - alpha) ** found <= delta else found + 1
 
 
+def fewest_to_certify(alpha: float, delta: float) -> int:
+    """With how many certification cases, all of them right, something certifies."""
+    single = least_cases(alpha, delta)
+    # With two starts each has half the level: so many error-free cases are no longer enough.
+    return single if single < LEAST_FOR_TWO else max(LEAST_FOR_TWO, least_cases(alpha, delta / 2))
+
+
 def cases_needed(errors: int, alpha: float, delta: float) -> int:
     """How many cases would certify alpha with so many errors: the least n with BinomCDF(errors; n, alpha) <= delta."""
     low, high = errors, max(least_cases(alpha, delta), 2 * errors + 1)

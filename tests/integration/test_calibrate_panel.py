@@ -77,6 +77,10 @@ def test_errors_have_their_exit_codes(database: Connection, capsys: pytest.Captu
     assert f"{KIND}/affordability has no calibration 7" in capsys.readouterr().err
     assert main(["calibrate", KIND, "--activate"]) == 1
     assert f"make one with `parley calibrate {KIND}`" in capsys.readouterr().err
+    assert main(["calibrate", KIND, "--withdraw", " "]) == 2
+    assert main(["calibrate", KIND, "--withdraw", "in doubt", "--since", "7d"]) == 2
+    assert main(["calibrate", KIND, "--withdraw", "in doubt"]) == 2
+    assert "no calibration in force" in capsys.readouterr().err
     assert run_json(capsys, "calibrate", KIND, "--list")["calibrations"] == []
 
 

@@ -13,7 +13,17 @@ from scipy.stats import binom
 
 from domain.calibration import Certificate
 from negotiation.calibration.cases import Scored
-from negotiation.calibration.certify import Start, Step, cases_needed, certify, grid_of, least_cases, sequence, starts
+from negotiation.calibration.certify import (
+    Start,
+    Step,
+    cases_needed,
+    certify,
+    fewest_to_certify,
+    grid_of,
+    least_cases,
+    sequence,
+    starts,
+)
 from negotiation.calibration.selective import selected
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -212,6 +222,13 @@ def test_where_scores_come_in_lumps_a_smaller_alpha_may_begin_past_a_bad_lump() 
 
 
 # Two starting points
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.02, 0.01, 0.005])
+def test_the_fewest_cases_that_certify_do_and_one_fewer_does_not(alpha: float) -> None:
+    fewest = fewest_to_certify(alpha, 0.1)
+    assert certified([case(0.9)] * fewest, [0.9], alpha).threshold == 0.9
+    assert certified([case(0.9)] * (fewest - 1), [0.9], alpha).threshold is None
 
 
 def test_with_few_cases_there_is_one_start_at_the_whole_level() -> None:
