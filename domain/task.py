@@ -66,6 +66,12 @@ class Task(Frozen):
     created_at: datetime
     deadline_at: datetime
     fence: int
+    forked_from: str | None = None
+    """The task whose records it goes on from."""
+    fork_stage: str | None = None
+    """`<subtask>/<stage>`: where it goes on."""
+    dry_run: bool = False
+    """Whether its actions are only recorded."""
 
 
 class Lease(Frozen):

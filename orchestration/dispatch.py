@@ -15,6 +15,7 @@ from domain.errors import TaskHalted, TaskPaused
 from domain.model import Frozen
 from domain.plan import Plan
 from domain.task import ENDED_SUBTASK, SubtaskStatus, TaskStatus
+from orchestration.forks import entry_of
 from orchestration.run_context import RunContext
 from orchestration.state import TaskState
 from planning.schedule import advance
@@ -129,6 +130,9 @@ async def _run_subtask(run: RunContext, subtask_id: str, status: SubtaskStatus) 
         if state.interrupts:
             start = Command(resume=True)
         elif state.next:
+            start = None
+        elif (entry := await entry_of(run, subtask_id)) is not None and not state.values:
+            await run.subtask_graph.aupdate_state(config, entry.state, as_node=entry.node)
             start = None
     await run.subtask_graph.ainvoke(start, config, context=run, durability="sync")
 

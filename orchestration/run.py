@@ -18,6 +18,7 @@ from storage.leases import park
 from storage.repositories.tasks import load_task
 from tasks.context import StageContext
 from tasks.executors import make_executors
+from tasks.executors.dry_run import dry_runs
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,12 @@ async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
     async with runtime.engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         task = await load_task(connection, lease.task_id)
+    executors = make_executors(runtime.engine)
     return StageContext(
         engine=runtime.engine,
         catalog=runtime.catalog,
         recaller=runtime.recaller,
-        executors=make_executors(runtime.engine),
+        executors=dry_runs(executors) if task.dry_run else executors,
         lease=lease,
         task=task,
     )

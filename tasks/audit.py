@@ -28,7 +28,7 @@ async def draw(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, decis
     asked, result, task = certification(spec.strategy), decision.result, context.task
     if asked is None or result.kind is not ResultKind.DECIDED or decision.option is None or result.calibration is None:
         return
-    if not is_drawn(task.seed, task.id, spec.id, asked.audit):
+    if task.dry_run or not is_drawn(task.seed, task.id, spec.id, asked.audit):
         return
     row = {
         "task_id": task.id,

@@ -30,7 +30,9 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
             "text": describe(task_type.subtask(task_type.answer).context, task.payload),
             **await _known(work.connection, task.id, answer["action"] if answer else None),
         }
-        await work.add(memories, episode)
+        # What was only tried is nothing to learn from.
+        if not task.dry_run:
+            await work.add(memories, episode)
         await work.event("consolidate", "consolidate.done", {"memory": memory_id})
     return {"memory": memory_id}
 

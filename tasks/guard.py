@@ -2,11 +2,7 @@
 
 from typing import Any
 
-from domain.approval import Approval
-from domain.canonical import canonical_json
-from domain.decision import Decision
-from domain.guard import Effect, Hop, Subject, Verdict
-from domain.proposal import Option
+from domain.guard import Effect, Verdict
 from domain.task import SubtaskStatus
 from storage.repositories.approvals import latest_approval
 from storage.repositories.negotiation import load_decision
@@ -16,6 +12,7 @@ from storage.unit_of_work import UnitOfWork
 from tasks.bindings import chosen_option, is_bound
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
+from tasks.subjects import arguments_subject
 from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("guard", timeout_seconds=30)
@@ -32,37 +29,11 @@ async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
         if option is None:
             # The answer was given for something that has changed since: ask again.
             return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": decision.result.kind.value}
-        verdict = context.gate.judge(_subject(context, decision, option, bound))
+        subject = arguments_subject(context.task_type, context.task.payload, decision, option, bound)
+        verdict = context.gate.judge(subject)
         verdict = verdict.model_copy(update={"approval_id": bound.id if bound else None})
         await _record(context, work, subtask_id, verdict)
     return {"effect": verdict.effect.value, "cause": ", ".join(verdict.policy_ids)}
-
-
-def _subject(context: StageContext, decision: Decision, option: Option, approval: Approval | None) -> Subject:
-    said = [option.name, option.arguments, decision.reasons]
-    return Subject(
-        hop=Hop.ARGUMENTS,
-        text=canonical_json(said),
-        facts={
-            "action": option.action,
-            "stake_cents": context.stake_cents(),
-            "reason_count": len(decision.reasons) or int(approval is not None),
-            "explained": is_explained(decision) or approval is not None,
-            "margin_bp": round(decision.result.margin * 10_000),
-            "rounds": decision.rounds,
-            "strategy": decision.explanation["strategy"]["name"],
-            "result": decision.result.kind.value,
-            "memory_degraded": decision.memory_degraded,
-            "approved": approval is not None,
-        },
-    )
-
-
-def is_explained(decision: Decision) -> bool:
-    """Whether somebody voted for it, and every such vote came with its grounds."""
-    name = decision.option.name if decision.option else None
-    grounds = [vote["rationale"] for vote in decision.explanation["votes"] if vote["option"] == name]
-    return bool(grounds) and all(grounds)
 
 
 async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict) -> None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from catalog.payloads import check_payload
-from domain.canonical import canonical_json
 from domain.errors import PayloadError
-from domain.guard import Effect, Hop, Subject
+from domain.guard import Effect
 from storage.tables import verdicts
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
+from tasks.subjects import input_subject
 from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("intake", timeout_seconds=30)
@@ -18,10 +18,7 @@ async def intake(context: StageContext) -> dict[str, Any]:
     """Accept or deny the task at the door. Returns {denied: reason | None}."""
     task = context.task
     denied = _schema_problem(context)
-    subject = Subject(
-        hop=Hop.INPUT, text=canonical_json(_texts(task.payload)), facts={"stake_cents": context.stake_cents()}
-    )
-    verdict = context.gate.judge(subject)
+    verdict = context.gate.judge(input_subject(context.task_type, task.payload))
     if denied is None and verdict.effect is not Effect.ALLOW:
         denied = "; ".join(verdict.reasons)
     async with context.work() as work:
@@ -37,8 +34,3 @@ def _schema_problem(context: StageContext) -> str | None:
     except PayloadError as error:
         return str(error)
     return None
-
-
-def _texts(payload: dict[str, Any]) -> dict[str, str]:
-    # Filters read text; a number cannot carry a secret or an instruction.
-    return {name: value for name, value in payload.items() if isinstance(value, str)}

@@ -67,6 +67,7 @@ _SHOWN = {
     "verdicts": ("key", "hop", "effect", "policy_ids"),
     "approvals": ("id", "subtask_id", "cause", "status", "option", "answered_by", "reason", "expires_at"),
     "actions": ("subtask_id", "executor", "status", "attempts", "response", "error"),
+    "forks": ("id", "fork_stage", "dry_run", "status", "answer"),
 }
 
 
@@ -74,6 +75,11 @@ def _show(found: dict[str, Any]) -> None:
     names = ("id", "task_type", "status", "answer", "reason", "principal", "lane", "batch_id", "case_key")
     times = ("created_at", "started_at", "ended_at", "deadline_at")
     table(("task", ""), ((name, found["task"][name]) for name in (*names, *times, "payload")))
+    if found["task"]["forked_from"] is not None:
+        tried = ", its actions a dry run" if found["task"]["dry_run"] else ""
+        say(f"forked from {found['task']['forked_from']} at {found['task']['fork_stage']}{tried}")
+    if set(found["task"]["payload"]) == {"erased"}:
+        say("erased: the person's data was taken out; ids, statuses and digests are left")
     for part, columns in _SHOWN.items():
         if found[part]:
             say("")

@@ -17,6 +17,7 @@ from control_plane.cli import (
     inbox,
     inspection,
     outcomes,
+    replay,
     stack,
     submission,
     votes,
@@ -36,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (demo, stack, submission, inspection, inbox, control, outcomes, evaluation, compare, calibration, votes):
+GROUPS = (
+    demo,
+    stack,
+    submission,
+    inspection,
+    inbox,
+    control,
+    outcomes,
+    evaluation,
+    compare,
+    calibration,
+    votes,
+    replay,
+)
+for group in GROUPS:
     for command in group.COMMANDS:
         app.command()(command)
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from control_plane.services.erased import refuse_erased
 from domain.errors import InputError, NotFound
 from domain.proposal import Telemetry
 from domain.task import TaskStatus
 from negotiation.conflict import with_telemetry
 from storage.repositories import listing
+from storage.repositories.forks import forks_of
 from storage.repositories.listing import Position, Row, TaskFilter
 
 _AGO = re.compile(r"^(\d{1,6})([smhdw])$")
@@ -87,8 +89,9 @@ async def show_task(engine: AsyncEngine, task_id: str) -> dict[str, Any]:
         if task is None:
             raise unknown_task(task_id)
         parts = await listing.parts(connection, task_id)
+        made = await forks_of(connection, task_id)
     outcome = parts.pop("outcomes")
-    return {"task": task, **parts, "outcome": outcome[0] if outcome else None}
+    return {"task": task, **parts, "forks": made, "outcome": outcome[0] if outcome else None}
 
 
 async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, Any]]:
@@ -102,6 +105,7 @@ async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, 
             raise unknown_task(task_id)
         found = await listing.explained(connection, task_id)
         costs = await listing.costs(connection, task_id) if found else ()
+    refuse_erased(task)
     if not found:
         why = f" ({task['reason']})" if task["reason"] else ""
         raise NotFound(f"task {task_id} is {task['status']}{why} and has no decision: see `parley events {task_id}`")

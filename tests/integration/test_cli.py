@@ -72,6 +72,7 @@ def test_show_gives_the_whole_task(database: Connection, capsys: pytest.CaptureF
         "approvals",
         "actions",
         "audits",
+        "forks",
         "outcome",
     }
     assert main(["show", task]) == 0

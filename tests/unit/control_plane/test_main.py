@@ -15,6 +15,7 @@ from control_plane.cli import (
     inbox,
     inspection,
     outcomes,
+    replay,
     stack,
     submission,
     votes,
@@ -23,7 +24,20 @@ from control_plane.cli.main import main
 from deployments import local
 from domain.errors import InputError, LeaseLost, NotFound, ParleyError, StackError
 
-GROUPS = (demo, stack, submission, inspection, inbox, control, outcomes, evaluation, compare, calibration, votes)
+GROUPS = (
+    demo,
+    stack,
+    submission,
+    inspection,
+    inbox,
+    control,
+    outcomes,
+    evaluation,
+    compare,
+    calibration,
+    votes,
+    replay,
+)
 NAMES = [command.__name__ for group in GROUPS for command in group.COMMANDS]
 HEAVY = (
     "prefect",

@@ -1,0 +1,78 @@
+"""Where each subtask and the task must have ended, from the records alone."""
+
+from typing import Any
+
+from control_plane.services.replay_checks import Check, Material, compared
+from domain.plan import Plan
+from domain.task import SubtaskStatus, TaskStatus
+from planning.schedule import advance
+from storage.repositories.records import TaskRecords
+from tasks.report import end_state
+
+_HALTS = frozenset({TaskStatus.CANCELLED, TaskStatus.EXPIRED})
+_ACTIONS = {"done": SubtaskStatus.DONE, "failed": SubtaskStatus.FAILED, "refused": SubtaskStatus.FAILED}
+
+
+def check_end(material: Material) -> Check:
+    """Subtasks and end state recomputed from decisions, verdicts, approvals and actions."""
+    records = material.records
+    row, status = records.row, TaskStatus(records.row["status"])
+    if status is TaskStatus.QUARANTINED:
+        return Check(stage="report", outcome="not comparable", what=("the task was quarantined, not reported",))
+    event = records.event("intake")
+    denied = event["data"]["denied"] if event else None
+    halted = status.value if status in _HALTS else None
+    ends = {one["subtask_id"]: _subtask(records, one) for one in records.subtasks}
+    _skip(row["plan"], ends)
+    rows = [
+        {**one, "status": ends[one["subtask_id"]][0].value, "action": ends[one["subtask_id"]][1]}
+        for one in sorted(records.subtasks, key=lambda one: str(one["subtask_id"]))
+    ]
+    now, _ = end_state(material.kind, rows, denied, halted)
+    answer = ends.get(material.kind.answer, (None, None))[1]
+    was = {
+        "status": status.value,
+        "answer": row["answer"],
+        "subtasks": {one["subtask_id"]: [one["status"], one["action"]] for one in records.subtasks},
+    }
+    again = {
+        "status": now.value,
+        "answer": answer,
+        "subtasks": {name: [end.value, action] for name, (end, action) in ends.items()},
+    }
+    return compared("report", was, again)
+
+
+End = tuple[SubtaskStatus, str | None]
+
+
+def _subtask(records: TaskRecords, row: dict[str, Any]) -> End:
+    """Where the subtask stands by its ledger, its last verdict and its last approval; pending where none says."""
+    name = row["subtask_id"]
+    action = records.actions.get(name)
+    if action is not None and action["status"] in _ACTIONS:
+        end = _ACTIONS[action["status"]]
+        return end, action["request"].get("action") if end is SubtaskStatus.DONE else None
+    verdicts = [one for one in records.verdicts if one["subtask_id"] == name and one["hop"] == "arguments"]
+    if verdicts and verdicts[-1]["effect"] in ("deny", "halt"):
+        return SubtaskStatus.DENIED, None
+    approvals = [one for one in records.approvals if one["subtask_id"] == name]
+    if approvals and approvals[-1]["status"] in ("refused", "expired"):
+        # One that its task's end closed leaves its subtask skipped.
+        closed = row["status"] == SubtaskStatus.SKIPPED and approvals[-1]["status"] == "expired"
+        return (SubtaskStatus.SKIPPED if closed else SubtaskStatus.DENIED), None
+    ended = SubtaskStatus(row["status"])
+    return (SubtaskStatus.PENDING if ended is SubtaskStatus.SKIPPED else ended), None
+
+
+def _skip(plan: dict[str, Any] | None, ends: dict[str, End]) -> None:
+    """What the plan leaves out, and what the task's end cut off."""
+    if plan is None:
+        return
+    statuses = {name: end for name, (end, _) in ends.items()}
+    moves = advance(Plan.model_validate(plan), statuses, {name: action for name, (_, action) in ends.items()})
+    stopped = [name for name, end in statuses.items() if end is SubtaskStatus.PENDING and name not in moves.ready]
+    bad = {SubtaskStatus.DENIED, SubtaskStatus.FAILED}
+    halted = any(end in bad for end in statuses.values())
+    for name in (*moves.skip, *stopped, *(moves.ready if halted else ())):
+        ends[name] = (SubtaskStatus.SKIPPED, None)
