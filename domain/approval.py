@@ -16,6 +16,16 @@ class ApprovalStatus(StrEnum):
     EXPIRED = "expired"
 
 
+EFFECT_UNKNOWN = "effect_unknown"
+"""Cause of a question: an action was sent, and nothing tells whether it happened."""
+UNDO_FAILED = "undo_failed"
+"""Cause of a question: what was done could not be undone."""
+DONE, NOT_DONE = "done", "not_done"
+"""The two answers to such a question."""
+QUESTIONS = frozenset({EFFECT_UNKNOWN, UNDO_FAILED})
+"""Causes that ask what happened, not what may be done."""
+
+
 class Approval(Frozen):
     """A request for a person's answer, and the answer."""
 

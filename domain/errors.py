@@ -12,9 +12,11 @@ ParleyError
 ├── RunError                 an attempt to move a task stops here
 │   ├── LeaseLost            a newer fence stands: another worker owns the task
 │   ├── TaskHalted           the task was cancelled or its deadline passed
+│   ├── NotYet               an action has to wait: the task is given back for a while
 │   └── TaskPaused           the task is to stop before its next node
 ├── ReasonerError            a persona's reasoner gave no usable proposal
 ├── ExecutorError            the outside refused or failed
+│   ├── SendInDoubt          nothing tells whether it happened
 │   └── ExecutorRejected     it refused for good: a retry would not help
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
@@ -82,12 +84,24 @@ class TaskPaused(RunError):
     """The task is to stop before its next node."""
 
 
+class NotYet(RunError):
+    """An action has to wait; `seconds` says for how long."""
+
+    def __init__(self, seconds: float, message: str | None = None) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+
 class ReasonerError(ParleyError):
     """The persona's reasoner gave no usable proposal."""
 
 
 class ExecutorError(ParleyError):
     """The executor's target failed."""
+
+
+class SendInDoubt(ExecutorError):
+    """The request went out, and nothing tells whether it took effect."""
 
 
 class ExecutorRejected(ExecutorError):

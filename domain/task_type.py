@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec
 from domain.model import Frozen
 
 
@@ -112,6 +113,11 @@ class SubtaskSpec(Frozen):
     """Whether its denial or failure ends the task."""
     deadline: timedelta | None = None
     retry: RetrySpec = RetrySpec()
+    breaker: BreakerSpec = BreakerSpec()
+    fallback: FallbackSpec | None = None
+    """Acts while the breaker is open; without one the subtask waits."""
+    compensate: CompensateSpec | None = None
+    """Undoes what the subtask did, where the task cannot go on."""
 
 
 class PlanSpec(Frozen):

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from sqlalchemy import text
 
-from domain.errors import TaskHalted, TaskPaused
+from domain.errors import NotYet, TaskHalted, TaskPaused
 from domain.model import Frozen
 from domain.plan import Plan
 from domain.task import ENDED_SUBTASK, SubtaskStatus, TaskStatus
@@ -65,7 +65,7 @@ async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
             if not standing.stopped:
                 await _start(run, standing, touched, running)
             if not running:
-                return _verdict(standing)
+                return _verdict(run, standing)
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 running.pop(one)
@@ -81,9 +81,11 @@ async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
         await _settle(running)
 
 
-def _verdict(standing: Standing) -> TaskState:
+def _verdict(run: RunContext, standing: Standing) -> TaskState:
     if standing.stopped:
         return {"dispatch": "stopped"}
+    if run.waits:
+        raise NotYet(min(run.waits.values()), f"{', '.join(sorted(run.waits))}: an action has to wait")
     return {"dispatch": "ended" if standing.ended else "wait"}
 
 
@@ -134,7 +136,11 @@ async def _run_subtask(run: RunContext, subtask_id: str, status: SubtaskStatus) 
         elif (entry := await entry_of(run, subtask_id)) is not None and not state.values:
             await run.subtask_graph.aupdate_state(config, entry.state, as_node=entry.node)
             start = None
-    await run.subtask_graph.ainvoke(start, config, context=run, durability="sync")
+    try:
+        await run.subtask_graph.ainvoke(start, config, context=run, durability="sync")
+    except NotYet as later:
+        # The others are not held up by it.
+        run.waits[subtask_id] = later.seconds
 
 
 async def _let_end(running: Collection[asyncio.Task[None]], seconds: float | None) -> None:

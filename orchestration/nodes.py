@@ -5,7 +5,7 @@ from contextlib import suppress
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from domain.errors import ExecutorError, TaskHalted
+from domain.errors import ExecutorError, NotYet, TaskHalted
 from orchestration.run_context import RunContext
 from orchestration.state import SubtaskState, TaskState
 
@@ -34,10 +34,22 @@ async def wait(state: TaskState) -> TaskState:
 
 
 async def compensate(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
-    """Close what had not started."""
+    """Close what had not started, and undo what was done."""
     run = runtime.context
-    await run.stages.compensate(run.stage, state.get("halted") or "a required subtask did not end well")
-    return {}
+    while True:
+        told = await run.stages.compensate(run.stage, state.get("halted") or "a required subtask did not end well")
+        if told["next"] != "undo":
+            return {"compensated": told["next"]}
+        await _undo(run, told["subtask"])
+
+
+async def _undo(run: RunContext, subtask_id: str) -> None:
+    try:
+        ended = await run.stages.undo(run.stage, subtask_id)
+    except (ExecutorError, TimeoutError) as error:
+        ended = await run.stages.give_up_undo(run.stage, subtask_id, f"{type(error).__name__}: {error}")
+    if ended["ended"] == "later":
+        raise NotYet(ended["seconds"], f"undoing {subtask_id} has to wait")
 
 
 async def consolidate(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
@@ -83,7 +95,9 @@ async def execute(state: SubtaskState, runtime: Runtime[RunContext]) -> SubtaskS
     """Act; an executor that keeps failing ends the subtask."""
     run = runtime.context
     try:
-        return {"ended": (await run.stages.execute(run.stage, state["subtask_id"]))["ended"]}
+        ended = await run.stages.execute(run.stage, state["subtask_id"])
     except (ExecutorError, TimeoutError) as error:
-        failed = await run.stages.give_up(run.stage, state["subtask_id"], f"{type(error).__name__}: {error}")
-        return {"ended": failed["ended"]}
+        ended = await run.stages.give_up(run.stage, state["subtask_id"], f"{type(error).__name__}: {error}")
+    if ended["ended"] == "later":
+        raise NotYet(ended["seconds"], f"executing {state['subtask_id']} has to wait")
+    return {"ended": ended["ended"]}

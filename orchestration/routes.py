@@ -33,3 +33,18 @@ def after_answer(state: SubtaskState) -> str:
     if state["answer"] == ApprovalStatus.APPROVED:
         return "guard"
     return "answer" if state["answer"] == ApprovalStatus.OPEN else "end"
+
+
+def after_execute(state: SubtaskState) -> str:
+    """A person is asked what became of a send that nothing tells about."""
+    return "answer" if state["ended"] == "unknown" else "end"
+
+
+def after_wait(state: TaskState) -> str:
+    """Back to what waited for the answer."""
+    return "compensate" if state["dispatch"] == "stopped" else "dispatch"
+
+
+def after_compensate(state: TaskState) -> str:
+    """Wait for a person who has to say what became of an action, or go on."""
+    return "wait" if state.get("compensated") == "wait" else "consolidate"

@@ -7,14 +7,14 @@ from langgraph.types import Command
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
-from domain.errors import TaskPaused
+from domain.errors import NotYet, TaskPaused
 from domain.ports import Recaller
 from domain.task import Lease, TaskStatus
 from orchestration.graph import Graphs, build_graphs
 from orchestration.run_context import RunContext
 from orchestration.stages import Stages
 from storage.checkpoints import Pool, saver, thread_of
-from storage.leases import park
+from storage.leases import park, release
 from storage.repositories.tasks import load_task
 from tasks.context import StageContext
 from tasks.executors import make_executors
@@ -54,7 +54,7 @@ async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
 
 
 async def run_task(runtime: Runtime, lease: Lease, stages: Stages, graphs: Graphs) -> TaskStatus:
-    """Move the task on until it ends or is parked; returns which. Raises LeaseLost when another took over."""
+    """Move the task on until it ends, is parked or has to wait; returns which. Raises LeaseLost."""
     stage = await make_context(runtime, lease)
     grace = runtime.cancel_grace_seconds
     run = RunContext(stages=stages, stage=stage, subtask_graph=graphs.subtask, grace_seconds=grace)
@@ -65,6 +65,9 @@ async def run_task(runtime: Runtime, lease: Lease, stages: Stages, graphs: Graph
     except TaskPaused:
         await park(runtime.engine, lease, paused=True)
         return TaskStatus.PARKED
+    except NotYet as later:
+        await release(runtime.engine, lease, delay=later.seconds)
+        return TaskStatus.RUNNING
     if "__interrupt__" in ended:
         await park(runtime.engine, lease)
         return TaskStatus.PARKED

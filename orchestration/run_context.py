@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
@@ -22,3 +22,5 @@ class RunContext:
     subtask_graph: Graph
     grace_seconds: float = 10.0
     """How long a call in flight is awaited once its task was cancelled."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """Subtask -> seconds until its action may be tried again."""

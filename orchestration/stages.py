@@ -1,14 +1,15 @@
 """The stage functions as one value, so that a lane is a choice of wrapping and nothing else."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.approve import ANSWER_POLICY, collect_answer
 from tasks.approve import POLICY as APPROVE_POLICY
 from tasks.approve import approve as approve_stage
 from tasks.compensate import POLICY as COMPENSATE_POLICY
-from tasks.compensate import compensate
+from tasks.compensate import compensate, give_up_undo
+from tasks.compensate import undo as undo_stage
 from tasks.consolidate import POLICY as CONSOLIDATE_POLICY
 from tasks.consolidate import consolidate
 from tasks.context import StageContext
@@ -77,6 +78,15 @@ class Stages:
     async def compensate(self, context: StageContext, cause: str) -> StageResult:
         """See tasks.compensate."""
         return await self.run(COMPENSATE_POLICY, compensate, context, (cause,))
+
+    async def undo(self, context: StageContext, subtask_id: str) -> StageResult:
+        """See tasks.compensate.undo."""
+        policy = replace(policy_of(context.task_type.subtask(subtask_id)), stage="undo")
+        return await self.run(policy, undo_stage, context, (subtask_id,))
+
+    async def give_up_undo(self, context: StageContext, subtask_id: str, error: str) -> StageResult:
+        """See tasks.compensate.give_up_undo."""
+        return await self.run(COMPENSATE_POLICY, give_up_undo, context, (subtask_id, error))
 
     async def consolidate(self, context: StageContext) -> StageResult:
         """See tasks.consolidate."""

@@ -13,6 +13,8 @@ class TaskState(TypedDict, total=False):
     """wait, ended, or stopped."""
     halted: str | None
     """cancelled or expired."""
+    compensated: str
+    """wait or closed."""
     status: str
     """The end state."""
 

@@ -50,6 +50,10 @@ def _check_parts(path: str, spec: SubtaskSpec, personas: Collection[str], execut
     actions = [action.name for action in spec.actions]
     _unique(f"{path}.actions", "name", actions)
     _one_of(f"{path}.executor", spec.executor, executors)
+    if spec.fallback is not None:
+        _one_of(f"{path}.fallback.executor", spec.fallback.executor, executors)
+    if spec.compensate is not None and spec.compensate.executor is not None:
+        _one_of(f"{path}.compensate.executor", spec.compensate.executor, executors)
     if spec.strategy.safe_default is not None:
         _one_of(f"{path}.strategy.safe_default", spec.strategy.safe_default, actions)
 

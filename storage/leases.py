@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.approval import QUESTIONS
 from domain.faults import reach
 from domain.model import Frozen
 from domain.task import Lane, Lease
@@ -28,7 +29,11 @@ _ONE = text(_TAKE.format(chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE
 _PARK = text(
     "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
     # A cancel wakes; a pause holds back whatever came, and its end makes due.
-    "due = cancel_requested OR (NOT pause_requested AND (CAST(:paused AS boolean) OR EXISTS "
+    # Once it compensates, only an answer to what became of an action moves it.
+    "due = (cancel_requested AND NOT EXISTS "
+    "(SELECT 1 FROM events e WHERE e.task_id = tasks.id AND e.key = 'compensate:began')) OR EXISTS "
+    "(SELECT 1 FROM approvals q WHERE q.task_id = tasks.id AND q.cause = ANY(:questions) AND q.status <> 'open' "
+    "AND NOT q.consumed) OR (NOT pause_requested AND (CAST(:paused AS boolean) OR EXISTS "
     "(SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
     "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')))) "
     "WHERE id = :id AND fence = :fence"
@@ -79,7 +84,7 @@ async def park(engine: AsyncEngine, lease: Lease, *, paused: bool = False) -> No
     reach("park:before")
     async with engine.begin() as connection:
         values = {"id": lease.task_id, "fence": lease.fence}
-        parked = await connection.execute(_PARK, {**values, "paused": paused})
+        parked = await connection.execute(_PARK, {**values, "paused": paused, "questions": sorted(QUESTIONS)})
         if paused and parked.rowcount:
             await connection.execute(_PAUSED, {**values, "key": f"run:{lease.fence}:paused"})
         reach("park:inside")

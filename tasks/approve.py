@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from domain.approval import Approval, ApprovalStatus
+from domain.approval import DONE, NOT_DONE, QUESTIONS, Approval, ApprovalStatus
 from domain.canonical import digest
 from domain.task import SubtaskStatus
 from storage.repositories.approvals import latest_approval, was_taken
@@ -16,6 +16,7 @@ from storage.unit_of_work import UnitOfWork
 from tasks.bindings import shown_to_person
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
+from tasks.settle import settle
 
 POLICY = StagePolicy("approve", timeout_seconds=30)
 ANSWER_POLICY = StagePolicy("answer", timeout_seconds=30)
@@ -58,11 +59,13 @@ async def approve(context: StageContext, subtask_id: str, cause: str) -> dict[st
 
 
 async def collect_answer(context: StageContext, subtask_id: str) -> dict[str, Any]:
-    """Take the person's answer. Returns {answer: approved | refused | expired | open}."""
+    """Take the person's answer. Returns {answer: approved | refused | expired | open | done | not_done}."""
     async with context.work() as work:
         approval = await latest_approval(work.connection, context.task.id, subtask_id)
         if approval is None or approval.status is ApprovalStatus.OPEN:
             return {"answer": ApprovalStatus.OPEN.value}
+        if approval.cause in QUESTIONS:
+            return {"answer": DONE if await settle(context, work, approval) else NOT_DONE}
         await _close(context, work, subtask_id, approval)
     return {"answer": approval.status.value}
 

@@ -2,24 +2,36 @@
 
 from typing import Any
 
-from domain.action import ActionRequest, ActionStatus, Executor, ExecutorKind
+from domain.action import ENDED_ACTION, ActionRequest, ActionStatus, ExecutorKind
 from domain.canonical import canonical_json, digest
-from domain.errors import ExecutorRejected, LeaseLost
-from domain.faults import reach
-from domain.guard import Effect, Hop, Subject
+from domain.errors import ExecutorError, ExecutorRejected
+from domain.guard import Effect, Hop, Subject, Verdict
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
-from storage.repositories.actions import Ready, end_action, find_action, load_ready, take_action
+from storage.repositories.actions import Ready, load_ready
 from storage.repositories.approvals import consume_approval, latest_approval
 from storage.repositories.tasks import set_subtask
 from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.bindings import chosen_option, is_bound
 from tasks.context import StageContext
+from tasks.ledger import (
+    Later,
+    Step,
+    Taken,
+    ask_first,
+    call,
+    give_up_on,
+    note_error,
+    step_of,
+    take,
+    too_late,
+    write_done,
+)
 from tasks.policy import StagePolicy
 from tasks.verdicts import verdict_row
 
-REPEATABLE = frozenset({ExecutorKind.DEDUP, ExecutorKind.FENCED})
+CRASHED = "an earlier send was interrupted, and its target can neither be asked nor sent it again"
 
 
 def policy_of(spec: SubtaskSpec) -> StagePolicy:
@@ -28,54 +40,54 @@ def policy_of(spec: SubtaskSpec) -> StagePolicy:
 
 
 async def execute(context: StageContext, subtask_id: str) -> dict[str, Any]:
-    """Act. Returns {ended: done | failed}. Raises ExecutorError where another attempt may help."""
-    spec = context.task_type.subtask(subtask_id)
-    executor = context.executors[spec.executor]
-    async with context.work() as work:
-        request = await _take(context, work, spec, executor)
-    if isinstance(request, dict):
-        return request
-    reach("execute:before_call")
-    response = await executor.execute(request)
-    reach("execute:after_call")
-    verdict = context.gate.judge(
-        Subject(hop=Hop.RESPONSE, text=canonical_json(response), facts={"status": str(response.get("status", ""))})
-    )
-    if verdict.effect is not Effect.ALLOW:
-        # The effect has happened; what the answer carries is withheld from the records.
-        response = {"withheld": list(verdict.policy_ids), "digest": digest(response)}
-    async with context.work(halted_too=True) as work:
-        await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(response))
-        row = verdict_row(context.task.id, f"response:{subtask_id}", verdict, subtask_id)
-        await work.add(verdicts, row)
-        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DONE, action=request.action)
-        data = {"action": request.action, "executor": executor.name, "key": request.idempotency_key}
-        await work.event(f"execute:{subtask_id}", "execute.done", data, subtask_id)
-    return {"ended": "done"}
+    """Act. Returns {ended: done | failed | unknown | later, seconds}.
+
+    `unknown`: a person is asked what became of it. `later`: to be tried again after `seconds`.
+    Raises ExecutorError where another attempt may help.
+    """
+    step = step_of(context.task_type.subtask(subtask_id))
+    while True:
+        async with context.work() as work:
+            taken = await _take(context, work, step)
+        if isinstance(taken, dict):
+            return taken
+        try:
+            found = await ask_first(context, step, taken)
+            if isinstance(found, Taken):
+                taken = found
+                found = await call(context, taken)
+        except ExecutorError as error:
+            left = await note_error(context, step, taken, error)
+            if left == "opened":
+                continue  # the breaker is open now: the fallback acts, or it waits
+            if left == "retry":
+                raise
+            return await _ended(context, step, left, error)
+        if isinstance(found, Later):
+            return await _later(context, step, found)
+        return await _finish(context, step, taken, found)
 
 
 async def give_up(context: StageContext, subtask_id: str, error: str) -> dict[str, Any]:
-    """Close an action whose attempts are used up. Returns {ended: failed}."""
-    spec = context.task_type.subtask(subtask_id)
-    kind = context.executors[spec.executor].kind
+    """Close an action whose attempts are used up. Returns {ended: failed | unknown}."""
     async with context.work(halted_too=True) as work:
-        await _fail(context, work, subtask_id, kind, error)
-    return {"ended": "failed"}
+        return await _fail(context, work, step_of(context.task_type.subtask(subtask_id)), error)
 
 
-async def _take(
-    context: StageContext, work: UnitOfWork, spec: SubtaskSpec, executor: Executor
-) -> ActionRequest | dict[str, Any]:
-    ready = await load_ready(work.connection, context.task.id, spec.id)
-    if ready.status is ActionStatus.DONE:
-        return {"ended": "done"}
-    if ready.status is ActionStatus.SENDING and executor.kind not in REPEATABLE:
-        await _fail(context, work, spec.id, executor.kind, "an earlier send was interrupted; its effect is not known")
-        return {"ended": "failed"}
-    request = await _request(context, work, spec, ready)
-    if not await take_action(work.connection, request, executor.name):
-        raise LeaseLost(f"task {context.task.id}: the action {spec.id} is held by a newer run")
-    return request
+async def _take(context: StageContext, work: UnitOfWork, step: Step) -> Taken | dict[str, Any]:
+    abilities = step.abilities(context)
+    ready = await load_ready(work.connection, context.task.id, step.id, [one.target for one in abilities])
+    action = ready.standing.action
+    if action is not None and action.status in ENDED_ACTION:
+        if action.status is ActionStatus.FAILED:
+            await _close_subtask(context, work, step, action.error or "its action failed")
+        return {"ended": action.status.value}
+    sender = next((at for at, way in enumerate(step.ways) if action and way.recorded == action.executor), 0)
+    if ready.standing.doubtful and abilities[sender].kind is ExecutorKind.BLIND:
+        return await _fail(context, work, step, CRASHED)
+    request = await _request(context, work, step.spec, ready)
+    taken = await take(context, work, step, ready.standing, request)
+    return await _wait(context, work, step, taken) if isinstance(taken, Later) else taken
 
 
 async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, ready: Ready) -> ActionRequest:
@@ -84,7 +96,7 @@ async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, r
     if verdict is None or verdict.effect is not Effect.ALLOW:
         raise ExecutorRejected(f"subtask {spec.id}: the guard has not allowed its action")
     # What was sent once is sent again under the same key: it may have happened already.
-    if ready.status is None and verdict.policy_hash != context.gate.policy_hash:
+    if ready.standing.action is None and verdict.policy_hash != context.gate.policy_hash:
         raise ExecutorRejected(f"subtask {spec.id}: the policies have changed since the guard looked")
     approval = None
     if verdict.approval_id is not None:
@@ -102,24 +114,60 @@ async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, r
         action=option.action,
         arguments=option.arguments,
         fence=context.lease.fence,
-        parameters=spec.executor_parameters,
     )
 
 
-async def _fail(context: StageContext, work: UnitOfWork, subtask_id: str, kind: ExecutorKind, error: str) -> None:
-    task_id = context.task.id
-    found = await find_action(work.connection, task_id, subtask_id)
-    doubtful = found is not None and found["status"] == ActionStatus.SENDING and kind not in REPEATABLE
-    status = ActionStatus.UNKNOWN if doubtful else ActionStatus.FAILED
-    if found is not None and found["status"] in (ActionStatus.INTENT, ActionStatus.SENDING):
-        request = ActionRequest(
-            task_id=task_id,
-            subtask_id=subtask_id,
-            idempotency_key=f"{task_id}/{subtask_id}",
-            action="",
-            arguments={},
-            fence=context.lease.fence,
-        )
-        await end_action(work.connection, request, status, error=error[:500])
-    await set_subtask(work.connection, task_id, subtask_id, SubtaskStatus.FAILED, reason=error[:500])
-    await work.event(f"execute:{subtask_id}", f"execute.{status.value}", {"error": error[:500]}, subtask_id)
+def judged(context: StageContext, response: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict on a response, and what of it may be kept."""
+    verdict = context.gate.judge(
+        Subject(hop=Hop.RESPONSE, text=canonical_json(response), facts={"status": str(response.get("status", ""))})
+    )
+    if verdict.effect is not Effect.ALLOW:
+        # The effect has happened; what the answer carries is withheld from the records.
+        response = {"withheld": list(verdict.policy_ids), "digest": digest(response)}
+    return verdict, response
+
+
+async def _finish(context: StageContext, step: Step, taken: Taken, response: dict[str, Any]) -> dict[str, Any]:
+    verdict, kept = judged(context, response)
+    request = taken.request
+    async with context.work(halted_too=True) as work:
+        await write_done(context, work, step, taken, canonical_json(kept))
+        await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.id))
+        await set_subtask(work.connection, context.task.id, step.id, SubtaskStatus.DONE, action=request.action)
+        data = {"action": request.action, "executor": taken.way.recorded, "key": request.idempotency_key}
+        await work.event(f"execute:{step.id}", "execute.done", data, step.id)
+    return {"ended": "done"}
+
+
+async def _later(context: StageContext, step: Step, later: Later) -> dict[str, Any]:
+    async with context.work(halted_too=True) as work:
+        return await _wait(context, work, step, later)
+
+
+async def _wait(context: StageContext, work: UnitOfWork, step: Step, later: Later) -> dict[str, Any]:
+    """Wait where the deadline allows it."""
+    if await too_late(work, step, later.seconds):
+        return await _fail(context, work, step, f"its deadline passes while it waits: {later.why}")
+    await work.event(f"execute:{step.id}:waits:{work.lease.fence}", "execute.waits", {"why": later.why}, step.id)
+    return {"ended": "later", "seconds": later.seconds}
+
+
+async def _ended(context: StageContext, step: Step, left: str, error: ExecutorError) -> dict[str, Any]:
+    """Close the subtask of an action that has ended; one that a person is asked about stays open."""
+    if left == "failed":
+        async with context.work(halted_too=True) as work:
+            await _close_subtask(context, work, step, f"{type(error).__name__}: {error}")
+    return {"ended": left}
+
+
+async def _fail(context: StageContext, work: UnitOfWork, step: Step, error: str) -> dict[str, Any]:
+    left = await give_up_on(context, work, step, error)
+    if left == "failed":
+        await _close_subtask(context, work, step, error)
+    return {"ended": left}
+
+
+async def _close_subtask(context: StageContext, work: UnitOfWork, step: Step, error: str) -> None:
+    await set_subtask(work.connection, context.task.id, step.id, SubtaskStatus.FAILED, reason=error[:500])
+    await work.event(f"execute:{step.id}", "execute.failed", {"error": error[:500]}, step.id)

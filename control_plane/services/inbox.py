@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from control_plane.services.listing import unknown_task
-from domain.approval import ApprovalStatus
+from domain.approval import DONE, NOT_DONE, QUESTIONS, ApprovalStatus
 from domain.decision import ResultKind
 from domain.errors import AnswerRefused, InputError, NotFound
 from domain.task import END_STATES
@@ -38,6 +38,8 @@ async def refuse(engine: AsyncEngine, given_id: str, *, principal: str, reason: 
     """Refuse, and say what was answered. Raises NotFound, InputError or AnswerRefused with the exact reason."""
     async with engine.connect() as connection:
         asked = await _find(connection, given_id)
+    if asked["cause"] in QUESTIONS:
+        raise InputError(f"{_of_cause(asked['cause'])}: answer with approve and --action {DONE} or {NOT_DONE}")
     return await _answer(engine, asked, ApprovalStatus.REFUSED, None, principal, reason, digest)
 
 
@@ -62,16 +64,20 @@ async def _find(connection: AsyncConnection, given_id: str) -> Row:
 def _option(asked: Row, action: str | None) -> str | None:
     """The option chosen. Raises InputError when one is missing, unknown, or not the person's to choose."""
     options = [str(option) for option in asked["shown"].get("options", ())]
-    if asked["cause"] not in CHOOSING:
+    if asked["cause"] not in CHOOSING | QUESTIONS:
         shown = asked["shown"].get("action")
         if action is not None and action != shown:
             raise InputError(f"--action {action}: the question is whether to {shown}: approve it as shown, or refuse")
         return None
     if action is None:
-        raise InputError(f"the panel ended in {asked['cause']}: choose with --action one of {', '.join(options)}")
+        raise InputError(f"{_of_cause(asked['cause'])}: choose with --action one of {', '.join(options)}")
     if action not in options:
         raise InputError(f"--action {action}: not among what was shown: choose one of {', '.join(options)}")
     return action
+
+
+def _of_cause(cause: str) -> str:
+    return "the question is what happened" if cause in QUESTIONS else f"the panel ended in {cause}"
 
 
 async def _answer(
@@ -88,7 +94,7 @@ async def _answer(
     given = Answer(asked["id"], digest or asked["digest"], status, option, principal, reason)
     async with engine.begin() as connection:
         task = await inbox.lock_task(connection, asked["task_id"])
-        over = task["status"] in END_STATES or task["cancel_requested"]
+        over = task["status"] in END_STATES or (task["cancel_requested"] and asked["cause"] not in QUESTIONS)
         if over or not await inbox.answer(connection, given):
             raise AnswerRefused(_why(await _again(connection, asked), given, task))
         await inbox.wake(connection, task, asked["subtask_id"], given)

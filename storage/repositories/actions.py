@@ -1,37 +1,83 @@
 """The action ledger: intent, sending, end; a trigger keeps an ended row from moving back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.action import ActionRequest, ActionStatus
+from domain.action import ActionRequest, ActionStatus, ExecutorKind
 from domain.canonical import canonical_json
 from domain.decision import Decision
 from domain.guard import Verdict
 from domain.model import Frozen
+from storage.repositories.breakers import BREAKERS, Breaker
 
-# The intent and its sending are one statement: no transaction of ours ends between them.
+FALLBACK = "fallback:"
+"""Before the executor's name in the row of an action that the fallback carried out."""
+
+# The intent and its sending are one statement: no transaction of ours ends between them. An intent that stands alone
+# is an action whose send is known not to have happened.
 _TAKE = text(
-    "INSERT INTO actions (task_id, subtask_id, idempotency_key, executor, request, status, fence, attempts) "
-    "VALUES (:task, :subtask, :key, :executor, CAST(:request AS jsonb), 'sending', :fence, 1) "
+    "INSERT INTO actions "
+    "(task_id, subtask_id, idempotency_key, executor, kind, request, status, fence, attempts, sent_at) "
+    "VALUES (:task, :step, :key, :executor, :kind, CAST(:request AS jsonb), 'sending', :fence, 1, clock_timestamp()) "
     "ON CONFLICT (task_id, subtask_id) DO UPDATE "
-    "SET status = 'sending', fence = EXCLUDED.fence, attempts = actions.attempts + 1 "
+    "SET status = 'sending', fence = EXCLUDED.fence, attempts = actions.attempts + 1, "
+    "executor = EXCLUDED.executor, kind = EXCLUDED.kind, "
+    "sent_at = CASE WHEN :asking THEN actions.sent_at ELSE clock_timestamp() END "
     "WHERE actions.fence <= EXCLUDED.fence AND actions.status IN ('intent', 'sending') RETURNING attempts"
 )
-_END = text(
-    "UPDATE actions SET status = :status, fence = :fence, response = CAST(:response AS jsonb), error = :error "
-    "WHERE task_id = :task AND subtask_id = :subtask AND fence <= :fence RETURNING status"
+_MINE = "WHERE task_id = :task AND subtask_id = :step AND status = 'sending' AND fence = :fence RETURNING fence"
+_SEND = text(f"UPDATE actions SET sent_at = clock_timestamp() {_MINE}")
+_UNSENT = text(f"UPDATE actions SET status = 'intent', error = :error {_MINE}")
+_END = text(f"UPDATE actions SET status = :status, response = CAST(:response AS jsonb), error = :error {_MINE}")
+_CLOSE = text(
+    "UPDATE actions SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE 'failed' END, fence = :fence, "
+    "error = :error WHERE task_id = :task AND subtask_id = :step AND fence <= :fence "
+    "AND status IN ('intent', 'sending') RETURNING status"
 )
-_FIND = text("SELECT status, attempts, response, error FROM actions WHERE task_id = :task AND subtask_id = :subtask")
+_STANDING = (
+    "(SELECT jsonb_build_object('status', a.status, 'executor', a.executor, 'attempts', a.attempts, "
+    "'request', a.request, 'sent_ago', EXTRACT(EPOCH FROM clock_timestamp() - a.sent_at), 'error', a.error) "
+    f"FROM actions a WHERE a.task_id = :task AND a.subtask_id = :step) AS action, {BREAKERS} AS breakers"
+)
 _READY = text(
-    "SELECT d.body AS decision, a.status, "
+    f"SELECT d.body AS decision, {_STANDING}, "
     "(SELECT v.body FROM verdicts v WHERE v.task_id = d.task_id AND v.subtask_id = d.subtask_id "
     " AND v.hop = 'arguments' ORDER BY v.at DESC, v.key DESC LIMIT 1) AS verdict "
-    "FROM decisions d LEFT JOIN actions a USING (task_id, subtask_id) "
-    "WHERE d.task_id = :task AND d.subtask_id = :subtask"
+    "FROM decisions d WHERE d.task_id = :task AND d.subtask_id = :step"
 )
+_FIND = text(f"SELECT {_STANDING}")
+_OF_TASK = text(
+    "SELECT subtask_id AS step, idempotency_key, executor, kind, status, attempts, request, error "
+    "FROM actions WHERE task_id = :task ORDER BY COALESCE(sent_at, at), subtask_id"
+)
+
+
+class Ledger(Frozen):
+    """An action's row."""
+
+    status: ActionStatus
+    executor: str
+    attempts: int
+    request: dict[str, Any]
+    sent_ago: float | None
+    """Seconds since it was last sent, by the database's clock."""
+    error: str | None
+
+
+class Standing(Frozen):
+    """Where an action stands, and the breakers of the targets that may carry it out."""
+
+    action: Ledger | None
+    breakers: dict[str, Breaker]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it was sent and nothing tells what became of it."""
+        return self.action is not None and self.action.status is ActionStatus.SENDING
 
 
 class Ready(Frozen):
@@ -39,32 +85,57 @@ class Ready(Frozen):
 
     decision: Decision
     verdict: Verdict | None
-    status: ActionStatus | None
+    standing: Standing
 
 
-async def load_ready(connection: AsyncConnection, task_id: str, subtask_id: str) -> Ready:
-    """All three at one moment."""
-    row = (await connection.execute(_READY, {"task": task_id, "subtask": subtask_id})).one()
-    return Ready(decision=row.decision, verdict=row.verdict, status=row.status)
+async def load_ready(connection: AsyncConnection, task_id: str, subtask_id: str, targets: Sequence[str]) -> Ready:
+    """All at one moment."""
+    row = (await connection.execute(_READY, _values(task_id, subtask_id, targets))).one()
+    standing = Standing(action=row.action, breakers=row.breakers or {})
+    return Ready(decision=row.decision, verdict=row.verdict, standing=standing)
 
 
-async def find_action(connection: AsyncConnection, task_id: str, subtask_id: str) -> RowMapping | None:
-    """The ledger row, if there is one."""
-    found = await connection.execute(_FIND, {"task": task_id, "subtask": subtask_id})
-    return found.mappings().one_or_none()
+async def load_standing(connection: AsyncConnection, task_id: str, step: str, targets: Sequence[str] = ()) -> Standing:
+    """Where the step's action stands."""
+    row = (await connection.execute(_FIND, _values(task_id, step, targets))).one()
+    return Standing(action=row.action, breakers=row.breakers or {})
 
 
-async def take_action(connection: AsyncConnection, request: ActionRequest, executor: str) -> int:
-    """Write the intent and take it for this fence; returns the attempt's number, 0 where a newer fence stands."""
+def _values(task_id: str, step: str, targets: Sequence[str]) -> dict[str, Any]:
+    return {"task": task_id, "step": step, "targets": list(targets)}
+
+
+async def actions_of(connection: AsyncConnection, task_id: str) -> Sequence[RowMapping]:
+    """The task's actions in the order in which they were sent."""
+    return (await connection.execute(_OF_TASK, {"task": task_id})).mappings().all()
+
+
+async def take_action(
+    connection: AsyncConnection, request: ActionRequest, executor: str, kind: ExecutorKind, *, asking: bool
+) -> int:
+    """Write the intent and take it for this fence; returns the attempt's number, 0 where a newer fence stands.
+
+    `asking`: the target is asked before anything is sent, so the time of the last send is kept.
+    """
     row = {
-        "task": request.task_id,
-        "subtask": request.subtask_id,
+        **_mine(request),
         "key": request.idempotency_key,
         "executor": executor,
+        "kind": kind.value,
         "request": canonical_json({"action": request.action, "arguments": request.arguments}),
-        "fence": request.fence,
+        "asking": asking,
     }
     return int(await connection.scalar(_TAKE, row) or 0)
+
+
+async def mark_sent(connection: AsyncConnection, request: ActionRequest) -> bool:
+    """It is sent now; False where another run has it."""
+    return (await connection.execute(_SEND, _mine(request))).first() is not None
+
+
+async def mark_unsent(connection: AsyncConnection, request: ActionRequest, error: str) -> bool:
+    """This send is known not to have happened; False where another run has it."""
+    return (await connection.execute(_UNSENT, {**_mine(request), "error": error})).first() is not None
 
 
 async def end_action(
@@ -74,14 +145,20 @@ async def end_action(
     *,
     response: str | None = None,
     error: str | None = None,
-) -> None:
-    """Write how it ended; `response` is canonical JSON."""
-    values: dict[str, Any] = {
-        "status": status.value,
-        "response": response,
-        "error": error,
-        "task": request.task_id,
-        "subtask": request.subtask_id,
-        "fence": request.fence,
-    }
-    await connection.execute(_END, values)
+) -> bool:
+    """Write how it ended; `response` is canonical JSON. False where another run has it."""
+    values = {**_mine(request), "status": status.value, "response": response, "error": error}
+    return (await connection.execute(_END, values)).first() is not None
+
+
+async def close_action(
+    connection: AsyncConnection, task_id: str, step: str, fence: int, error: str
+) -> ActionStatus | None:
+    """Try no more: unknown where it may have happened, else failed; None where it had ended or never began."""
+    values = {"task": task_id, "step": step, "fence": fence, "error": error}
+    status = await connection.scalar(_CLOSE, values)
+    return ActionStatus(status) if status is not None else None
+
+
+def _mine(request: ActionRequest) -> dict[str, Any]:
+    return {"task": request.task_id, "step": request.subtask_id, "fence": request.fence}

@@ -4,7 +4,7 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.approval import Approval
+from domain.approval import QUESTIONS, Approval
 from storage.tables import approvals
 
 _COLUMNS = [approvals.c[name] for name in Approval.model_fields]
@@ -64,6 +64,14 @@ async def wake_overdue(connection: AsyncConnection) -> int:
 
 
 async def close_approvals(connection: AsyncConnection, task_id: str) -> None:
-    """Expire what is still open: its task goes no further."""
-    statement = text("UPDATE approvals SET status = 'expired' WHERE task_id = :task AND status = 'open'")
-    await connection.execute(statement, {"task": task_id})
+    """Expire what is still open: its task goes no further. What may have happened has to be answered all the same."""
+    statement = text(
+        "UPDATE approvals SET status = 'expired' WHERE task_id = :task AND status = 'open' AND cause <> ALL(:questions)"
+    )
+    await connection.execute(statement, {"task": task_id, "questions": sorted(QUESTIONS)})
+
+
+async def latest_question(connection: AsyncConnection, task_id: str, step: str) -> Approval | None:
+    """What a person was last asked about what became of the step's action; None where nothing was asked."""
+    found = await latest_approval(connection, task_id, step)
+    return found if found is not None and found.cause in QUESTIONS else None

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.action import ActionRequest, Executor, ExecutorKind
+from domain.action import Ability, ActionRequest, Executor, ExecutorKind
 
 
 class DryRun:
     """Answers for an executor that is not called."""
 
-    kind = ExecutorKind.DEDUP
-
     def __init__(self, stands_for: str) -> None:
         self.name = stands_for
+
+    def ability(self, parameters: Mapping[str, Any]) -> Ability:
+        """Nothing happens, so it may be repeated."""
+        del parameters
+        return Ability(kind=ExecutorKind.DEDUP, target="dry run")
 
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
         """Do nothing, and say so."""

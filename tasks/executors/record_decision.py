@@ -1,32 +1,60 @@
 """The decision is the effect: a row in `records`, once for its key."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.action import ActionRequest, ExecutorKind
+from domain.action import Ability, ActionRequest, ExecutorKind
+from domain.canonical import canonical_json
+from domain.errors import LeaseLost
 from storage.tables import records
-from storage.writes import insert_all
+
+# A claim by another run and this insert exclude each other on the task's row, so nothing is written past the lease.
+_INSERT = text(
+    "WITH owner AS (SELECT id FROM tasks WHERE id = :task AND fence = :fence FOR SHARE), "
+    "written AS (INSERT INTO records (idempotency_key, task_id, action, arguments) "
+    "SELECT :key, id, :action, CAST(:arguments AS jsonb) FROM owner ON CONFLICT DO NOTHING) "
+    "SELECT count(*) FROM owner"
+)
+_ABILITY = Ability(kind=ExecutorKind.FENCED, target="record_decision")
 
 
 class RecordDecision:
-    """Writes the decided action; the primary key makes a repeat harmless."""
+    """Writes the decided action; the primary key makes a repeat harmless, the fence refuses a stale run."""
 
     name = "record_decision"
-    kind = ExecutorKind.DEDUP
 
     def __init__(self, engine: AsyncEngine) -> None:
         # One statement is a transaction by itself: without BEGIN and COMMIT it is one exchange instead of three.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def ability(self, parameters: Mapping[str, Any]) -> Ability:
+        """The same whatever the parameters."""
+        del parameters
+        return _ABILITY
+
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
-        """Insert the record."""
-        row = {
-            "idempotency_key": request.idempotency_key,
-            "task_id": request.task_id,
+        """Insert the record. Raises LeaseLost where a newer fence stands."""
+        values = {
+            "key": request.idempotency_key,
+            "task": request.task_id,
             "action": request.action,
-            "arguments": request.arguments,
+            "arguments": canonical_json(request.arguments),
+            "fence": request.fence,
         }
         async with self._engine.connect() as connection:
-            await insert_all(connection, {records: [row]})
-        return {"status": "recorded", "action": request.action}
+            if not await connection.scalar(_INSERT, values):
+                raise LeaseLost(f"task {request.task_id}: fence {request.fence} is stale")
+        return _response(request)
+
+    async def find(self, request: ActionRequest) -> dict[str, Any] | None:
+        """Whether the record is there."""
+        statement = select(records.c.task_id).where(records.c.idempotency_key == request.idempotency_key)
+        async with self._engine.connect() as connection:
+            return _response(request) if (await connection.execute(statement)).first() else None
+
+
+def _response(request: ActionRequest) -> dict[str, Any]:
+    return {"status": "recorded", "action": request.action}

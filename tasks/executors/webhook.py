@@ -1,17 +1,21 @@
-"""The decision is sent to a URL that honours an idempotency key."""
+"""The decision is sent to a URL; the parameters say what its receiver can do about repeats."""
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.action import ActionRequest, ExecutorKind
-from domain.errors import ExecutorError, ExecutorRejected
+from domain.action import Ability, ActionRequest, ExecutorKind
+from domain.errors import ExecutorError, ExecutorRejected, SendInDoubt
 from domain.model import Frozen
+from domain.strict_json import JsonRefused, parse_async
 
 MAX_RESPONSE_BYTES = 256 * 1024
+# No byte of the request has left when one of these is raised.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+_TRY_AGAIN = frozenset({408, 429})
 
 
 class WebhookParameters(Frozen):
@@ -19,54 +23,97 @@ class WebhookParameters(Frozen):
 
     url: str = Field(pattern=r"^https?://")
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+    kind: ExecutorKind = ExecutorKind.DEDUP
+    """What the receiver can do: honour the `Idempotency-Key`, refuse an old `Fence`, be asked, or none of these."""
+    query_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Asked with GET and `?key=`: 200 where it happened, 404 where it did not."""
+    max_send_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """A `query` receiver acts on a request no later than this after it was sent."""
+
+    @model_validator(mode="after")
+    def _check_query(self) -> "WebhookParameters":
+        if (self.kind is ExecutorKind.QUERY) != (self.query_url is not None):
+            raise ValueError("query_url goes with kind query, and is needed there")
+        if self.kind is ExecutorKind.QUERY and self.max_send_seconds < self.timeout_seconds:
+            raise ValueError("max_send_seconds is at least timeout_seconds")
+        return self
 
 
 class Webhook:
-    """POSTs the action with an `Idempotency-Key` header. 4xx is a refusal, anything else but 2xx a failure."""
+    """POSTs the action with its key and fence. 4xx is a refusal, anything else but 2xx a failure."""
 
     name = "webhook"
-    kind = ExecutorKind.DEDUP
 
     def __init__(self, engine: AsyncEngine) -> None:
         del engine  # every executor is made alike; this one keeps nothing in Postgres
 
+    def ability(self, parameters: Mapping[str, Any]) -> Ability:
+        """As the parameters declare it. Raises ExecutorRejected."""
+        read = _parameters(parameters)
+        host = httpx.URL(read.url).netloc.decode("ascii")
+        wait = read.max_send_seconds if read.kind is ExecutorKind.QUERY else 0.0
+        return Ability(kind=read.kind, target=f"webhook {host}", max_send_seconds=wait)
+
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
         """Send, and answer with {status, body}."""
-        try:
-            parameters = WebhookParameters.model_validate(request.parameters)
-        except ValidationError as error:
-            raise ExecutorRejected(f"webhook parameters: {error.errors()[0]['msg']}") from error
+        parameters = _parameters(request.parameters)
         body = {"task": request.task_id, "subtask": request.subtask_id, "action": request.action}
-        headers = {"Idempotency-Key": request.idempotency_key}
+        headers = {"Idempotency-Key": request.idempotency_key, "Fence": str(request.fence)}
         try:
-            async with (
-                httpx.AsyncClient(timeout=parameters.timeout_seconds, follow_redirects=False) as client,
-                client.stream(
-                    "POST", parameters.url, json={**body, "arguments": request.arguments}, headers=headers
-                ) as response,
-            ):
-                content = await _read(response)
-        except httpx.HTTPError as error:
+            code, content = await _exchange(
+                parameters, "POST", parameters.url, json={**body, "arguments": request.arguments}, headers=headers
+            )
+        except _NOT_SENT as error:
             raise ExecutorError(f"webhook {parameters.url}: {type(error).__name__}: {error}") from error
-        if 400 <= response.status_code < 500 and response.status_code not in (408, 429):
-            raise ExecutorRejected(f"webhook {parameters.url} refused with {response.status_code}")
-        if not response.is_success:
-            raise ExecutorError(f"webhook {parameters.url} answered {response.status_code}")
-        return {"status": str(response.status_code), "body": content}
+        except httpx.HTTPError as error:
+            raise SendInDoubt(f"webhook {parameters.url}: {type(error).__name__}: {error}") from error
+        if 400 <= code < 500 and code not in _TRY_AGAIN:
+            raise ExecutorRejected(f"webhook {parameters.url} refused with {code}")
+        if code >= 500 and parameters.kind in (ExecutorKind.QUERY, ExecutorKind.BLIND):
+            # It may have failed behind the effect; a receiver that honours keys can simply be sent it again.
+            raise SendInDoubt(f"webhook {parameters.url} answered {code}")
+        if not 200 <= code < 300:
+            raise ExecutorError(f"webhook {parameters.url} answered {code}")
+        return {"status": str(code), "body": content}
+
+    async def find(self, request: ActionRequest) -> dict[str, Any] | None:
+        """Ask for the key. Raises ExecutorError where the answer tells neither."""
+        parameters = _parameters(request.parameters)
+        if parameters.query_url is None:
+            raise ExecutorError(f"webhook {parameters.url} cannot be asked")
+        url = httpx.URL(parameters.query_url).copy_merge_params({"key": request.idempotency_key})
+        try:
+            code, content = await _exchange(parameters, "GET", url)
+        except httpx.HTTPError as error:
+            raise ExecutorError(f"webhook {parameters.query_url}: {type(error).__name__}: {error}") from error
+        if code == 404:
+            return None
+        if code != 200:
+            raise ExecutorError(f"webhook {parameters.query_url} answered {code}")
+        return {"status": str(code), "body": content, "asked": True}
+
+
+def _parameters(given: Mapping[str, Any]) -> WebhookParameters:
+    try:
+        return WebhookParameters.model_validate(given)
+    except ValidationError as error:
+        raise ExecutorRejected(f"webhook parameters: {error.errors()[0]['msg']}") from error
+
+
+async def _exchange(
+    parameters: WebhookParameters, method: str, url: str | httpx.URL, **options: Any
+) -> tuple[int, Any]:
+    """The answer's code, and its body as JSON."""
+    async with (
+        httpx.AsyncClient(timeout=parameters.timeout_seconds, follow_redirects=False) as client,
+        client.stream(method, url, **options) as response,
+    ):
+        return response.status_code, await _read(response)
 
 
 async def _read(response: httpx.Response) -> Any:
-    """The body as JSON, or None where it is not usable JSON; refuses one that is too large."""
-    read = b""
-    async for chunk in response.aiter_bytes():
-        read += chunk
-        if len(read) > MAX_RESPONSE_BYTES:
-            raise ExecutorRejected(f"the webhook's answer is larger than {MAX_RESPONSE_BYTES} bytes")
+    """The body as JSON, or None where it is too large or no usable JSON: what was done is done all the same."""
     try:
-        return json.loads(read, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return await parse_async(response.aiter_bytes(), limit=MAX_RESPONSE_BYTES)
+    except JsonRefused:
         return None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

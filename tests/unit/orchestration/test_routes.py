@@ -45,6 +45,21 @@ def test_only_an_approval_leads_back_to_the_guard():
     }
 
 
+@pytest.mark.parametrize(("ended", "next_node"), [("done", "end"), ("failed", "end"), ("unknown", "answer")])
+def test_after_execute(ended, next_node):
+    assert routes.after_execute({"ended": ended}) == next_node
+
+
+@pytest.mark.parametrize(("dispatch", "next_node"), [("wait", "dispatch"), ("stopped", "compensate")])
+def test_after_wait(dispatch, next_node):
+    assert routes.after_wait({"dispatch": dispatch}) == next_node
+
+
+@pytest.mark.parametrize(("state", "next_node"), [({}, "consolidate"), ({"compensated": "wait"}, "wait")])
+def test_after_compensate(state, next_node):
+    assert routes.after_compensate(state) == next_node
+
+
 @pytest.mark.parametrize(
     ("route", "state"),
     [

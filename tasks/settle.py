@@ -1,0 +1,91 @@
+"""Settle: a person says what became of an action that nothing else tells about."""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import text
+
+from domain.approval import DONE, EFFECT_UNKNOWN, NOT_DONE, Approval, ApprovalStatus
+from domain.canonical import digest
+from domain.task import SubtaskStatus
+from storage.repositories.actions import load_standing
+from storage.repositories.approvals import consume_approval
+from storage.repositories.tasks import set_subtask
+from storage.tables import approvals
+from storage.unit_of_work import UnitOfWork
+from tasks.context import StageContext
+
+UNDO = ":compensate"
+"""Ends the name of a step that undoes its subtask's."""
+
+
+def undo_of(subtask_id: str) -> str:
+    """The step that undoes the subtask's action."""
+    return f"{subtask_id}{UNDO}"
+
+
+async def ask(context: StageContext, work: UnitOfWork, step: str, cause: str, why: str) -> None:
+    """Put the question to a person; a subtask's own action parks its subtask."""
+    task = context.task
+    await work.flush()
+    shown = await _shown(context, work, step, cause, why)
+    bound = digest(shown)
+    approval_id = str(uuid.uuid5(uuid.UUID(task.id), f"{step}:{bound}"))
+    wait = context.task_type.sla.approval_deadline
+    row = {
+        "id": approval_id,
+        "task_id": task.id,
+        "subtask_id": step,
+        "cause": cause,
+        "shown": shown,
+        "digest": bound,
+        "role": context.task_type.approver_role,
+        "submitter": task.principal,
+        "status": ApprovalStatus.OPEN.value,
+        # Later than an answer that was given in this transaction's time.
+        "created_at": await work.connection.scalar(text("SELECT clock_timestamp()")),
+        "expires_at": await work.connection.scalar(text("SELECT clock_timestamp() + :wait"), {"wait": wait}),
+    }
+    await work.add(approvals, row)
+    await work.connection.execute(text("UPDATE tasks SET escalated = true WHERE id = :id"), {"id": task.id})
+    if not step.endswith(UNDO):
+        await set_subtask(work.connection, task.id, step, SubtaskStatus.PARKED, reason=cause)
+    data = {"approval": approval_id, "cause": cause, "step": step, "digest": bound}
+    await work.event(f"settle:{approval_id}", "settle.asked", data, step.removesuffix(UNDO))
+
+
+async def _shown(context: StageContext, work: UnitOfWork, step: str, cause: str, why: str) -> dict[str, Any]:
+    found = (await load_standing(work.connection, context.task.id, step)).action
+    sent = {} if found is None else {"executor": found.executor, "attempts": found.attempts, **found.request}
+    unknown = cause == EFFECT_UNKNOWN
+    return {
+        "question": "Did it happen?" if unknown else "It could not be undone. Was it undone by hand?",
+        "cause": cause,
+        "step": step,
+        "action": None,
+        "arguments": {},
+        "options": [DONE, NOT_DONE],
+        "sent": {"key": f"{context.task.id}/{step}", **sent},
+        "reason": why,
+    }
+
+
+async def settle(context: StageContext, work: UnitOfWork, approval: Approval) -> bool:
+    """Take the answer once: whether it was done. Without one in time, it counts as not done, and is said so."""
+    step, subtask_id = approval.subtask_id, approval.subtask_id.removesuffix(UNDO)
+    done = approval.status is ApprovalStatus.APPROVED and approval.option == DONE
+    if not await consume_approval(work.connection, approval.id):
+        return done
+    if approval.status is ApprovalStatus.EXPIRED:
+        said = "no answer came in time to whether it was done"
+    else:
+        said = f"{approval.answered_by} says that it was {'done' if done else 'not done'}: {approval.reason}"
+    if step == subtask_id:
+        found = (await load_standing(work.connection, context.task.id, step)).action
+        action = found.request.get("action") if found is not None and done else None
+        status = SubtaskStatus.DONE if done else SubtaskStatus.FAILED
+        reason = None if done else said
+        await set_subtask(work.connection, context.task.id, subtask_id, status, action=action, reason=reason)
+    data = {"approval": approval.id, "step": step, "done": done, "by": approval.answered_by, "said": said}
+    await work.event(f"settle:{approval.id}:taken", "settle.taken", data, subtask_id)
+    return done

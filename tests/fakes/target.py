@@ -1,0 +1,114 @@
+"""A real HTTP server that acts when it is told to, and can be told to misbehave."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from domain.action import ExecutorKind
+
+
+class FakeTarget:
+    """What it did, what it was sent, and how it answers."""
+
+    def __init__(self, kind: ExecutorKind) -> None:
+        self.kind = kind
+        self.codes: list[int] = []
+        """Answered instead of acting, one for each request to come."""
+        self.refused: frozenset[str] = frozenset()
+        """Steps that are answered with `refusal`."""
+        self.refusal = 400
+        self.lose = 0
+        """So many requests are acted on, and the connection dropped without an answer."""
+        self.hang = 0
+        """So many requests are acted on, and never answered."""
+        self.requests: list[tuple[str, int, dict[str, Any]]] = []
+        self.effects: list[str] = []
+        """The key of each effect, in order."""
+        self.questions: list[str] = []
+        self.fences: dict[str, int] = {}
+        self.url = ""
+        self.released = threading.Event()
+        self.lock = threading.Lock()
+
+    def act(self, key: str, fence: int, body: dict[str, Any]) -> int:
+        """The answer's code; the effect happens as this kind of target lets it."""
+        with self.lock:
+            self.requests.append((key, fence, body))
+            if self.codes:
+                return self.codes.pop(0)
+            if body["subtask"] in self.refused:
+                return self.refusal
+            if self.kind is ExecutorKind.FENCED:
+                if fence < self.fences.get(body["task"], 0):
+                    return 409
+                self.fences[body["task"]] = fence
+            honours = self.kind in (ExecutorKind.DEDUP, ExecutorKind.FENCED)
+            if not (honours and key in self.effects):
+                self.effects.append(key)
+            return 200
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """What a task type says of it."""
+        found = {"url": f"{self.url}/act", "kind": self.kind.value, "timeout_seconds": 1.0}
+        if self.kind is ExecutorKind.QUERY:
+            found |= {"query_url": f"{self.url}/ask", "max_send_seconds": 1.5}
+        return found | more
+
+    def of(self, step: str) -> int:
+        """How often the step took effect."""
+        return sum(key.endswith(f"/{step}") for key in self.effects)
+
+
+@contextmanager
+def fake_target(kind: ExecutorKind = ExecutorKind.DEDUP) -> Iterator[FakeTarget]:
+    """The target on a free local port, in a thread."""
+    target = FakeTarget(kind)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            code = target.act(self.headers["Idempotency-Key"], int(self.headers["Fence"]), body)
+            if target.hang and code == 200:
+                target.hang -= 1
+                target.released.wait(30)
+                return
+            if target.lose and code == 200:
+                target.lose -= 1
+                self.close_connection = True
+                return
+            self._answer(code, {"receipt": len(target.effects)})
+
+        def do_GET(self) -> None:
+            key = parse_qs(urlsplit(self.path).query)["key"][0]
+            target.questions.append(key)
+            self._answer(200 if key in target.effects else 404, {"key": key})
+
+        def _answer(self, code: int, body: dict[str, Any]) -> None:
+            content = json.dumps(body).encode()
+            try:
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the caller gave up
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    target.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield target
+    finally:
+        target.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
