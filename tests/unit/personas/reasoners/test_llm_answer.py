@@ -51,6 +51,23 @@ def test_what_does_not_fit_is_refused(text: object) -> None:
         read(text, OPTIONS, [], [])
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("no", "does not fit: the answer: json_invalid"),
+        (json.dumps(VOTE)[:-1] + ', "confidence": 0}', "does not fit: the answer: json_duplicate"),
+        (json.dumps(VOTE | {"confidence": float("nan")}), "does not fit: the answer: json_number"),
+        (json.dumps(VOTE | {"rationale": "\ud800"}), "does not fit: the answer: json_surrogate"),
+        (json.dumps(VOTE | {"rationale": "a\x00"}), "the model's answer holds a NUL character"),
+        ("[" * 9_000, "does not fit: the answer: json_depth"),
+    ],
+)
+def test_only_strict_json_is_read(text: str, problem: str) -> None:
+    with pytest.raises(ReasonerError) as caught:
+        read(text, OPTIONS, [], [])
+    assert str(caught.value).removeprefix("the model's answer ") == problem.removeprefix("the model's answer ")
+
+
 THREE = tuple(Option(name=name, action=name) for name in ("approve", "decline", "refer"))
 
 
