@@ -152,6 +152,6 @@ def mismatch(record: Record, again: Redecided) -> str | None:
 
 
 def was_overdue(result: Result, step_reason: str) -> bool:
-    """Whether the deadline had passed when this was decided, from what the record says of it."""
+    """Whether the deadline had passed when this was decided, from the words of a record that does not say so itself."""
     carried = any("its last valid vote before the deadline" in weight.source for weight in result.weights)
     return carried or "the deadline has passed" in step_reason

@@ -19,8 +19,6 @@ from tasks.learning import standing_learned
 OVERTAKEN = "counter_proposal"
 """Counted among the kinds of result that go to a person: an option joined that nobody could vote on any more."""
 
-_UNKNOWN_THRESHOLD = "no certified threshold stood when it was recorded"
-
 
 def to_record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
     """The row as it is replayed."""
@@ -32,7 +30,7 @@ def to_record(subtask: SubtaskSpec, row: RecordedDecision) -> Record:
         options=tuple(option for option in options if not option.arguments),
         eligible=tuple(row.eligible),
         rounds=row.rounds,
-        overdue=was_overdue(recorded, row.step),
+        overdue=was_overdue(recorded, row.step) if row.overdue is None else row.overdue,
         stake=amount_of(row.stake),
         recorded=recorded,
         spec=subtask,
@@ -60,8 +58,7 @@ def replay_recorded(by_version: Mapping[int, Calibration], record: Record, row: 
     learned = None
     if version is not None:
         # A threshold that did not stand then does not stand now, whatever became of the calibration since.
-        gone = _UNKNOWN_THRESHOLD if record.recorded.certified is None else None
-        learned = learned_from(by_version[version], gone)
+        learned = learned_from(by_version[version], row.withdrawn)
     try:
         spec = StrategySpec.model_validate(row.strategy)
         again, blind = redecide(record, spec, learned), count_blind(record, spec, learned)

@@ -14,7 +14,7 @@ from negotiation.calibration.cases import Case
 PRIOR_CASES = 4.0
 """m: a persona's rate starts at the panel's mean with the weight of this many cases."""
 
-STRENGTHS = tuple(PRIOR_CASES * 2**power for power in range(11))
+STRENGTHS = tuple(PRIOR_CASES * float(2**power) for power in range(11))
 """Values of m that `likely_strength` tells apart, up to 4,096 cases."""
 
 LEAST_RATE = 0.01

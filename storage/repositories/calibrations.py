@@ -1,40 +1,19 @@
 """Calibrations: which version stands for a subtask's panel, and what became of the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import insert, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calibration import Calibration, CalibrationStatus
 from domain.errors import CalibrationRefused, CalibrationUnreadable, InputError, NotFound
-from storage.repositories.resolved import ResolvedRow, resolved_cases
+from storage.repositories.calibration_bodies import load_bodies, read_body, validated
 from storage.tables import calibrations
 
-__all__ = [
-    "InForce",
-    "ResolvedRow",
-    "Standing",
-    "Unreadable",
-    "activate",
-    "active",
-    "active_and_shadow",
-    "alarm",
-    "find",
-    "listing",
-    "next_version",
-    "resolved_cases",
-    "shadow",
-    "standing_of",
-    "store",
-    "withdraw",
-]
-
-KEPT_BODIES = 256
 _STANDS = frozenset({CalibrationStatus.ACTIVE, CalibrationStatus.ALARMED})
 
 _VERSIONS = (
@@ -43,10 +22,6 @@ _VERSIONS = (
 )
 _ALL = text(_VERSIONS)
 _ALL_LOCKED = text(f"{_VERSIONS} FOR UPDATE")
-_BODIES = text(
-    "SELECT version, body FROM calibrations "
-    "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = ANY(:versions)"
-)
 _RETIRE = text(
     "UPDATE calibrations SET status = 'retired', ended_at = clock_timestamp(), note = COALESCE(:note, note) "
     "WHERE task_type = :task_type AND subtask_id = :subtask_id AND status = ANY(:statuses) RETURNING version"
@@ -64,9 +39,6 @@ _ALARM = text(
     "WHERE task_type = :task_type AND subtask_id = :subtask_id AND version = :version AND status = 'active' "
     "RETURNING version"
 )
-_Key = tuple[str, str, int, datetime]
-_bodies: dict[_Key, Calibration] = {}
-"""A calibration never changes once it is stored; its moment of storing tells databases apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +118,8 @@ async def activate(
             f"{task_type}/{subtask_id}: calibration {version} has alarmed ({wanted.note}): "
             "calibrate the panel on newer cases and activate that version"
         )
-    loaded = (await _load(connection, task_type, subtask_id, [wanted]))[version]
-    _check_alarms(found, _read(loaded))
+    loaded = (await load_bodies(connection, task_type, subtask_id, [wanted]))[version]
+    _check_alarms(found, read_body(loaded))
     await _retire(connection, task_type, subtask_id, f"calibration {version} took its place", CalibrationStatus.ACTIVE)
     values = {"task_type": task_type, "subtask_id": subtask_id, "version": version, "note": note}
     await connection.execute(_ACTIVATE, values)
@@ -168,13 +140,18 @@ def _check_alarms(found: Sequence[Row[Any]], wanted: Calibration) -> None:
 
 
 async def withdraw(connection: AsyncConnection, task_type: str, subtask_id: str, note: str) -> int:
-    """Retire what stands, active or alarmed: the panel is back at its cold start. Returns the version.
+    """Retire what is active: the panel is back at its cold start. Returns the version.
 
-    Raises NotFound where nothing stands.
+    Raises NotFound where nothing stands, CalibrationRefused for one that has alarmed: its alarm stays on record.
     """
     found = standing_of(await _versions(connection, task_type, subtask_id, locked=True))
     if found is None:
         raise NotFound(f"{task_type}/{subtask_id} has no calibration in force: there is nothing to withdraw")
+    if found.status == CalibrationStatus.ALARMED:
+        raise CalibrationRefused(
+            f"{task_type}/{subtask_id}: version {found.version} has alarmed and sends every case to people: calibrate "
+            "on newer cases and activate that, or take `when_calibrated` out of the task type"
+        )
     values = {"task_type": task_type, "subtask_id": subtask_id, "note": note, "version": found.version}
     await connection.execute(_WITHDRAW, values)
     return int(found.version)
@@ -192,7 +169,7 @@ async def active_and_shadow(connection: AsyncConnection, task_type: str, subtask
     if not found:
         return InForce(None, None)
     chosen = (standing_of(found), next((row for row in found if row.status == CalibrationStatus.SHADOW), None))
-    bodies = await _load(connection, task_type, subtask_id, [row for row in chosen if row is not None])
+    bodies = await load_bodies(connection, task_type, subtask_id, [row for row in chosen if row is not None])
     readable = [None if row is None or isinstance(bodies[row.version], str) else row for row in chosen]
     standing, shadow = (None if row is None else _standing(row, bodies[row.version]) for row in readable)
     stands = chosen[0]
@@ -218,7 +195,7 @@ async def shadow(connection: AsyncConnection, task_type: str, subtask_id: str) -
 async def find(connection: AsyncConnection, task_type: str, subtask_id: str, version: int) -> Standing:
     """The calibration of that version. Raises NotFound, CalibrationUnreadable."""
     row = _pick(await _versions(connection, task_type, subtask_id), task_type, subtask_id, version)
-    return _standing(row, (await _load(connection, task_type, subtask_id, [row]))[version])
+    return _standing(row, (await load_bodies(connection, task_type, subtask_id, [row]))[version])
 
 
 async def listing(
@@ -233,7 +210,7 @@ async def listing(
     if subtask_id is not None:
         query = query.where(calibrations.c.subtask_id == subtask_id)
     rows = (await connection.execute(query)).all()
-    return [_standing(row, _validated(row.task_type, row.subtask_id, row)) for row in rows]
+    return [_standing(row, validated(row.task_type, row.subtask_id, row)) for row in rows]
 
 
 def standing_of(found: Sequence[Row[Any]]) -> Row[Any] | None:
@@ -268,46 +245,9 @@ def _pick(found: Sequence[Row[Any]], task_type: str, subtask_id: str, version: i
     raise NotFound(f"{task_type}/{subtask_id} has no calibration {version}: {hint}")
 
 
-async def _load(
-    connection: AsyncConnection, task_type: str, subtask_id: str, wanted: Sequence[Row[Any]]
-) -> Mapping[int, Calibration | str]:
-    """By version: the calibration, or why it cannot be read."""
-    if len(_bodies) > KEPT_BODIES:
-        _bodies.clear()
-    keys: dict[int, _Key] = {row.version: (task_type, subtask_id, row.version, row.created_at) for row in wanted}
-    loaded: dict[int, Calibration | str] = {version: _bodies[key] for version, key in keys.items() if key in _bodies}
-    missing = [version for version in keys if version not in loaded]
-    if missing:
-        values = {"task_type": task_type, "subtask_id": subtask_id, "versions": missing}
-        for row in await connection.execute(_BODIES, values):
-            found = loaded[row.version] = _validated(task_type, subtask_id, row)
-            if isinstance(found, Calibration):
-                _bodies[keys[row.version]] = found
-    return loaded
-
-
-def _validated(task_type: str, subtask_id: str, row: Row[Any]) -> Calibration | str:
-    """The row's calibration, or why it cannot be read. Somebody may have edited it, or another release written it."""
-    try:
-        return Calibration.model_validate(row.body)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return (
-            f"calibration {row.version} of {task_type}/{subtask_id} cannot be read ({where}: {first['msg']}): "
-            f"calibrate again with `parley calibrate {task_type}`, and activate that version"
-        )
-
-
-def _read(loaded: Calibration | str) -> Calibration:
-    if isinstance(loaded, str):
-        raise CalibrationUnreadable(loaded)
-    return loaded
-
-
 def _standing(row: Row[Any], loaded: Calibration | str) -> Standing:
     return Standing(
-        calibration=_read(loaded),
+        calibration=read_body(loaded),
         status=CalibrationStatus(row.status),
         created_at=row.created_at,
         activated_at=row.activated_at,

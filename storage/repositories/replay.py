@@ -48,6 +48,10 @@ class RecordedDecision:
     """None where no outcome is recorded."""
     rounds: Sequence[Sequence[Proposal]]
     """Proposals that the guards let stand, by round; a round without any is an empty one."""
+    overdue: bool | None = None
+    """Whether the deadline had passed; None where the record does not say."""
+    withdrawn: str | None = None
+    """Why no certificate of the calibration that it names stood then; None where they did."""
 
 
 async def recorded_decisions(
@@ -85,6 +89,8 @@ def _page(wanted: DecisionFilter, stake_field: str | None, after: tuple[datetime
             explanation["options"].label("options"),
             explanation["eligible"].label("eligible"),
             explanation["step"].astext.label("step"),
+            explanation["overdue"].label("overdue"),
+            explanation["terms"]["learned"]["withdrawn"].astext.label("withdrawn"),
             stake,
             outcomes.c.right_action,
         )
@@ -141,4 +147,6 @@ def _decision(row: Any, rounds: list[list[Proposal]]) -> RecordedDecision:
         stake=row.stake,
         right_action=row.right_action,
         rounds=held,
+        overdue=row.overdue,
+        withdrawn=row.withdrawn,
     )

@@ -16,7 +16,7 @@ from domain.proposal import Proposal
 from storage import tables
 from storage.engine import sync_engine
 from storage.repositories import calibrations
-from storage.repositories.calibrations import resolved_cases
+from storage.repositories.resolved import resolved_cases
 from tests.integration.calibrated_claims import calibration
 from tests.integration.commands import LOAN, add_task
 
@@ -78,6 +78,8 @@ async def test_withdrawal_and_alarm(engine: AsyncEngine) -> None:
         standing = await calibrations.active(connection, *PLACE)
         assert standing is not None
         assert (standing.calibration.version, standing.status) == (2, CalibrationStatus.ALARMED)
+        with pytest.raises(CalibrationRefused, match="version 2 has alarmed and sends every case to people"):
+            await calibrations.withdraw(connection, *PLACE, "in doubt")
         with pytest.raises(CalibrationRefused, match=r"1 was made from cases .* calibration 2 alarmed at .*too many e"):
             await calibrations.activate(connection, *PLACE, 1)
         await calibrations.store(connection, calibration(3, last_case_at=datetime.now(UTC) + timedelta(hours=1)))
