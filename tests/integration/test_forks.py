@@ -67,9 +67,10 @@ async def test_with_execute_the_action_happens_under_a_key_of_its_own(runtime: R
 async def test_the_recorded_proposals_are_taken_over_as_they_are(runtime: Runtime) -> None:
     source = await finish(runtime, SPLIT)
     task_id = await fork(runtime, source, "guard")
-    async with runtime.engine.begin() as connection:
-        sql = "SELECT round, persona, key, body FROM proposals WHERE task_id = :id ORDER BY 1, 2"
-        was, now = ([*await connection.execute(text(sql), {"id": one})] for one in (source, task_id))
+    sql = text("SELECT round, persona, key, body FROM proposals WHERE task_id = :id ORDER BY 1, 2")
+    async with runtime.engine.connect() as connection:
+        was = (await connection.execute(sql, {"id": source})).all()
+        now = (await connection.execute(sql, {"id": task_id})).all()
     assert was == now
     assert await run(runtime, task_id) is TaskStatus.DONE
 
