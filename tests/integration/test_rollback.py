@@ -1,0 +1,139 @@
+"""A task of three steps whose third fails: what the others did is undone, the last first, each once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.action import ExecutorKind
+from domain.settings import Settings
+from domain.task import TaskStatus
+from tests.fakes.target import FakeTarget, fake_target
+from tests.integration.acting import Crash, acting, crash_at, write_steps
+
+UNDO_CRASHES = {
+    "before the first": ("compensate:before", 1),
+    "its call": ("execute:before_call", 4),
+    "behind its call": ("execute:after_call", 3),
+    "behind the second call": ("execute:after_call", 4),
+    "before an end is committed": ("compensate:inside", 3),
+    "at the end": ("compensate:after", 1),
+}
+"""The third step is refused, so its call has no `after_call`: the undoings are the third and fourth."""
+
+
+def _steps(target: FakeTarget, **undo: Any) -> dict[str, dict[str, Any]]:
+    acts = {"executor_parameters": target.parameters(), "retry": {"attempts": 2, "backoff": "fixed"}}
+    undone = {**acts, "compensate": "cancel", **undo}
+    return {"book": undone, "charge": undone, "ship": acts}
+
+
+async def test_the_steps_before_a_failed_one_are_undone_in_reverse(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert target.effects == [
+                f"{task_id}/{step}" for step in ("book", "charge", "charge:compensate", "book:compensate")
+            ]
+            undoing = next(body for key, _, body in target.requests if key.endswith("charge:compensate"))
+            assert undoing["action"] == "cancel"
+            undoes = {"key": f"{task_id}/charge", "action": "covered", "arguments": {}}
+            assert undoing["arguments"] == {"undoes": undoes}
+            assert await stage.actions(task_id) == {
+                "book": ("done", 1),
+                "charge": ("done", 1),
+                "ship": ("failed", 1),
+                "charge:compensate": ("done", 1),
+                "book:compensate": ("done", 1),
+            }
+            assert await stage.events(task_id, "compensate.%") == [
+                "compensate.began",
+                "compensate.undone",
+                "compensate.undone",
+                "compensate.done",
+            ]
+
+
+@pytest.mark.parametrize("place", UNDO_CRASHES)
+async def test_undoing_goes_on_once_wherever_it_dies(settings: Settings, tmp_path: Path, place: str) -> None:
+    """The crash is an exception at the kill point; the fault matrix does the same with SIGKILL."""
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            with crash_at(*UNDO_CRASHES[place]), pytest.raises(Crash):
+                await stage.run(task_id)
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert [target.of(step) for step in ("book", "charge", "ship")] == [1, 1, 0]
+            undone = [key.rsplit("/")[-1] for key in target.effects if key.endswith(":compensate")]
+            assert undone == ["charge:compensate", "book:compensate"]
+
+
+async def test_what_cannot_be_undone_goes_to_a_person_and_holds_up_the_rest(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship", "charge:compensate"})
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert target.of("book:compensate") == 0
+            assert (await stage.actions(task_id))["charge:compensate"][0] == "failed"
+            await stage.answer(task_id, "done")
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert (target.of("charge:compensate"), target.of("book:compensate")) == (0, 1)
+            events = await stage.events(task_id, "compensate.%")
+            assert events == ["compensate.began", "compensate.failed", "compensate.undone", "compensate.done"]
+
+
+async def test_a_blind_undoing_in_doubt_goes_to_a_person(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target, fake_target(ExecutorKind.BLIND) as blind:
+        target.refused = frozenset({"ship"})
+        undo = {"executor": "webhook", "parameters": blind.parameters()}
+        steps = _steps(target)
+        steps["charge"] = {**steps["charge"], "compensate": undo}
+        async with acting(settings, write_steps(tmp_path, steps)) as stage:
+            task_id = await stage.submit()
+            blind.lose = 1
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert (await stage.actions(task_id))["charge:compensate"][0] == "unknown"
+            assert await stage.events(task_id, "settle.%") == ["settle.asked"]
+            await stage.answer(task_id, "done")
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert blind.effects == [f"{task_id}/charge:compensate"]
+            assert target.of("book:compensate") == 1
+
+
+@pytest.mark.parametrize("answer", ["done", "not_done"])
+async def test_a_cancel_waits_for_what_may_have_happened(settings: Settings, tmp_path: Path, answer: str) -> None:
+    with fake_target() as target, fake_target(ExecutorKind.BLIND) as blind:
+        steps = _steps(target)
+        steps["charge"] = {**steps["charge"], "executor_parameters": blind.parameters(), "compensate": "cancel"}
+        async with acting(settings, write_steps(tmp_path, steps)) as stage:
+            task_id = await stage.submit()
+            blind.lose = 1
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            await stage.execute("UPDATE tasks SET cancel_requested = true, due = true WHERE id = :id", task_id)
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            # It is not due again before the answer, though it was cancelled.
+            assert await stage.rows("SELECT due FROM tasks WHERE id = :id", task_id) == [(False,)]
+            assert target.effects == [f"{task_id}/book"]
+            await stage.answer(task_id, answer)
+            assert await stage.run_on(task_id) is TaskStatus.CANCELLED
+            assert blind.of("charge:compensate") == (answer == "done")
+            assert target.effects == [f"{task_id}/book", f"{task_id}/book:compensate"]
+
+
+async def test_a_deadline_undoes_what_was_done(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target:
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            with crash_at("execute:after_call", 2), pytest.raises(Crash):
+                await stage.run(task_id)
+            await stage.execute("UPDATE tasks SET deadline_at = now() - interval '1 s' WHERE id = :id", task_id)
+            # The second step was interrupted in its call: nobody but a person knows whether it happened.
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            await stage.answer(task_id, "done")
+            assert await stage.run_on(task_id) is TaskStatus.EXPIRED
+            assert [target.of(f"{step}:compensate") for step in ("book", "charge")] == [1, 1]
+            assert target.of("ship") == 0
