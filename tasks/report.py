@@ -24,7 +24,10 @@ _STANDS = text(
     "SELECT (SELECT json_agg(json_build_object('subtask_id', subtask_id, 'status', status, 'action', action, "
     " 'reason', reason) ORDER BY subtask_id) FROM subtasks WHERE task_id = :id) AS subtasks, "
     "(SELECT json_agg(json_build_object('key', key, 'effect', effect, 'policy_ids', policy_ids) ORDER BY key) "
-    " FROM verdicts WHERE task_id = :id AND effect <> 'allow') AS verdicts"
+    " FROM verdicts WHERE task_id = :id AND effect <> 'allow') AS verdicts, "
+    "(SELECT json_agg(json_build_object('step', subtask_id, 'executor', executor, 'kind', kind, 'status', status, "
+    " 'attempts', attempts, 'error', error) ORDER BY COALESCE(sent_at, at), subtask_id) "
+    " FROM actions WHERE task_id = :id) AS acted"
 )
 
 
@@ -43,6 +46,8 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
             "subtasks": rows,
             "decisions": await _decisions(work.connection, task.id),
             "verdicts": stands.verdicts or [],
+            # What was done and undone, and by whom, in the order in which it was sent.
+            "actions": stands.acted or [],
         }
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)

@@ -93,7 +93,7 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def explain(task: TaskId, as_json: Json = False) -> None:
-    """Say why a task was decided so: every vote, its weight, the dissent, the rule.
+    """Say why a task was decided so: every vote, its weight, the dissent, the rule, and what was done.
 
     Example: parley explain 0198c1f2-...
     """
@@ -109,6 +109,9 @@ def explain(task: TaskId, as_json: Json = False) -> None:
 
     for decision in found:
         console().print(Markdown(as_markdown(decision["explanation"])))
+        if decision["acted"]:
+            columns = ("step", "executor", "status", "attempts", "error")
+            table(columns, ([row[name] for name in columns] for row in decision["acted"]), title="acted")
 
 
 def events(

@@ -3,11 +3,12 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.services.erased import refuse_erased
@@ -16,6 +17,7 @@ from domain.proposal import Telemetry
 from domain.task import TaskStatus
 from negotiation.conflict import with_telemetry
 from storage.repositories import listing
+from storage.repositories.actions import actions_of
 from storage.repositories.forks import forks_of
 from storage.repositories.listing import Position, Row, TaskFilter
 
@@ -95,7 +97,7 @@ async def show_task(engine: AsyncEngine, task_id: str) -> dict[str, Any]:
 
 
 async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, Any]]:
-    """Per decided subtask its explanation, in order, with what the personas of a conflict cost.
+    """Per decided subtask its explanation, in order, with what the personas of a conflict cost, and who acted.
 
     Raises NotFound when nothing was decided yet.
     """
@@ -105,11 +107,12 @@ async def explain_task(engine: AsyncEngine, task_id: str) -> Sequence[dict[str, 
             raise unknown_task(task_id)
         found = await listing.explained(connection, task_id)
         costs = await listing.costs(connection, task_id) if found else ()
+        actions = await actions_of(connection, task_id) if found else ()
     refuse_erased(task)
     if not found:
         why = f" ({task['reason']})" if task["reason"] else ""
         raise NotFound(f"task {task_id} is {task['status']}{why} and has no decision: see `parley events {task_id}`")
-    return [_explained(row, costs) for row in found]
+    return [{**_explained(row, costs), "acted": _acted(row["subtask_id"], actions)} for row in found]
 
 
 def _explained(row: Row, costs: Sequence[Row]) -> dict[str, Any]:
@@ -117,6 +120,13 @@ def _explained(row: Row, costs: Sequence[Row]) -> dict[str, Any]:
     subtask_id = row["subtask_id"]
     own = (Telemetry.model_validate(_cost(cost)) for cost in costs if cost["subtask_id"] == subtask_id)
     return {"subtask_id": subtask_id, "explanation": with_telemetry(row["body"]["explanation"], own)}
+
+
+def _acted(subtask_id: str, actions: Iterable[RowMapping]) -> list[dict[str, Any]]:
+    """What the subtask did and what undid it: the executor says where the fallback stood in."""
+    names = ("step", "executor", "status", "attempts", "error")
+    own = (row for row in actions if row["step"].partition(":")[0] == subtask_id)
+    return [{name: row[name] for name in names} for row in own]
 
 
 def _cost(row: Row) -> Row:
