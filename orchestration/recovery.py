@@ -1,11 +1,13 @@
 """What a dead worker, a missed deadline or a failed run left behind."""
 
+from typing import Any
+
 import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.canonical import canonical_json
 from domain.task import Lease
+from storage.audit import write_event
 from storage.leases import release
 from storage.repositories.approvals import wake_overdue
 from tasks.policy import is_transient
@@ -14,6 +16,8 @@ MAX_RUN_FAILURES = 5
 """A task whose runs fail this often is quarantined, never retried for ever."""
 
 OUTAGE_WAIT_SECONDS = 5.0
+
+_LOCK = text("SELECT FROM tasks WHERE id = :id FOR NO KEY UPDATE")
 
 
 async def recover(engine: AsyncEngine) -> int:
@@ -45,18 +49,9 @@ async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> N
         return
     told = f"{type(error).__name__}: {error}"[:500]
     async with engine.begin() as connection:
-        await connection.execute(
-            text(
-                "INSERT INTO events (task_id, key, event, fence, data) "
-                "VALUES (:task, :key, 'run.failed', :fence, CAST(:data AS jsonb)) ON CONFLICT DO NOTHING"
-            ),
-            {
-                "task": lease.task_id,
-                "key": f"run:{lease.fence}:failed",
-                "fence": lease.fence,
-                "data": canonical_json({"error": told}),
-            },
-        )
+        await connection.execute(_LOCK, {"id": lease.task_id})
+        by: Any = {"fence": lease.fence, "actor": lease.owner}
+        await write_event(connection, lease.task_id, f"run:{lease.fence}:failed", "run.failed", {"error": told}, **by)
         failures = await connection.scalar(
             text("SELECT count(*) FROM events WHERE task_id = :task AND event = 'run.failed'"), {"task": lease.task_id}
         )
@@ -68,5 +63,6 @@ async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> N
                 ),
                 {"reason": told, "task": lease.task_id, "fence": lease.fence},
             )
+            await write_event(connection, lease.task_id, "quarantine", "run.quarantined", {"reason": told}, **by)
             return
     await release(engine, lease, delay=float(2 ** int(failures or 1)))

@@ -16,6 +16,7 @@ from domain.errors import CaseFileError, IdempotencyConflict
 from domain.model import Frozen
 from domain.task import Lane
 from domain.task_type import TaskType
+from storage.audit import Chain, write_events
 from storage.leases import CHANNEL
 from storage.tables import batches, tasks
 
@@ -142,4 +143,13 @@ async def _insert(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -
             )
         standing_id = found.id if found is not None else row["id"]
         submitted.append(Submitted(task_id=standing_id, existed=standing_id != row["id"]))
+    made = [row for row, one in zip(rows, submitted, strict=True) if not one.existed]
+    await write_events(connection, [_told(row) for row in made])
     return submitted
+
+
+def _told(row: dict[str, Any]) -> tuple[Chain, str, str, dict[str, Any]]:
+    """The event that begins a task's audit chain; it speaks for the payload by its hash."""
+    chain = Chain(row["id"], fence=0, actor=row["principal"])
+    names = ("task_type", "type_version", "request_hash", "principal", "lane", "seed", "batch_id")
+    return chain, "submit", "task.submitted", {name: row[name] for name in names}

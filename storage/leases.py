@@ -9,6 +9,7 @@ from domain.approval import QUESTIONS
 from domain.faults import reach
 from domain.model import Frozen
 from domain.task import Lane, Lease
+from storage.audit import write_event
 
 CHANNEL = "parley_tasks"
 
@@ -37,10 +38,6 @@ _PARK = text(
     "(SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
     "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')))) "
     "WHERE id = :id AND fence = :fence"
-)
-_PAUSED = text(
-    "INSERT INTO events (task_id, key, event, fence, data) VALUES (:id, :key, 'run.paused', :fence, '{}') "
-    "ON CONFLICT DO NOTHING"
 )
 _RELEASE = text(
     "UPDATE tasks SET lease_owner = NULL, lease_until = now() + make_interval(secs => :delay) "
@@ -86,7 +83,8 @@ async def park(engine: AsyncEngine, lease: Lease, *, paused: bool = False) -> No
         values = {"id": lease.task_id, "fence": lease.fence}
         parked = await connection.execute(_PARK, {**values, "paused": paused, "questions": sorted(QUESTIONS)})
         if paused and parked.rowcount:
-            await connection.execute(_PAUSED, {**values, "key": f"run:{lease.fence}:paused"})
+            key = f"run:{lease.fence}:paused"
+            await write_event(connection, lease.task_id, key, "run.paused", {}, fence=lease.fence, actor=lease.owner)
         reach("park:inside")
     reach("park:after")
 

@@ -1,14 +1,17 @@
 """One stage is one transaction, and every write of it carries the run's fence."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Row, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.audit import STATED
 from domain.errors import LeaseLost, TaskHalted, TaskPaused
 from domain.faults import reach_inside
 from domain.task import Lease
+from storage.audit import Chain, encoded
 from storage.tables import events
 from storage.writes import insert_all
 
@@ -47,6 +50,9 @@ class UnitOfWork:
     def __init__(self, engine: AsyncEngine, lease: Lease, *, halted_too: bool = False, midway: bool = False) -> None:
         self._engine, self.lease, self._halted_too, self._midway = engine, lease, halted_too, midway
         self._rows: dict[Table, list[dict[str, Any]]] = {}
+        self._events: list[dict[str, Any]] = []
+        self._unstated: set[int] = set()
+        self._chain = Chain(lease.task_id, lease.fence, lease.owner)
 
     async def __aenter__(self) -> Self:
         self.connection = await self._engine.connect()
@@ -67,7 +73,7 @@ class UnitOfWork:
     ) -> None:
         try:
             if kind is None:
-                await self.flush()
+                await self._finish()
                 reach_inside()
                 await self.connection.commit()
             else:
@@ -75,9 +81,10 @@ class UnitOfWork:
         finally:
             await self.connection.close()
 
-    async def add(self, table: Table, *rows: dict[str, Any]) -> None:
+    async def add(self, table: Table, *rows: dict[str, Any], stated: bool = True) -> None:
         """Insert rows by the transaction's end; one that stands already is kept, so a repeated stage changes nothing.
 
+        The transaction's event speaks for them in the audit chain, unless they may stand already (not `stated`).
         They are gathered and written by one statement: `flush` first where the same transaction reads them.
         """
         if rows:
@@ -86,22 +93,38 @@ class UnitOfWork:
                 await self.flush()
                 waiting = self._rows.setdefault(table, [])
             waiting.extend(rows)
+            if not stated:
+                self._unstated.update(id(row) for row in rows)
 
     async def flush(self) -> None:
-        """Write what was added so far."""
+        """Write what was added so far; events wait for the end, where they enter the task's audit chain by one call."""
+        rows = self._take_rows()
+        if rows:
+            await insert_all(self.connection, rows)
+
+    async def _finish(self) -> None:
+        rows, told = self._take_rows(), self._events
+        if not told:
+            await insert_all(self.connection, rows)
+            return
+        await insert_all(self.connection, {**rows, events: told}, self._chain.append(told))
+
+    def _take_rows(self) -> dict[Table, list[dict[str, Any]]]:
+        """What waits, and the chain speaks for each row of it that it can speak for."""
         rows, self._rows = self._rows, {}
-        await insert_all(self.connection, rows)
+        for table, some in rows.items():
+            if table.name in STATED:
+                rows[table] = [encoded(table, row) for row in some]
+                for given, row in zip(some, rows[table], strict=True):
+                    if id(given) not in self._unstated:
+                        self._chain.state(table.name, row)
+        self._unstated.clear()
+        return rows
+
+    def state(self, kind: str, row: Mapping[str, Any]) -> None:
+        """Have the event speak for a row that is written in another way; `kind` is one of `domain.audit.STATED`."""
+        self._chain.state(kind, row)
 
     async def event(self, key: str, event: str, data: dict[str, Any], subtask_id: str | None = None) -> None:
-        """Write the event once for its key."""
-        await self.add(
-            events,
-            {
-                "task_id": self.lease.task_id,
-                "key": key,
-                "event": event,
-                "subtask_id": subtask_id,
-                "fence": self.lease.fence,
-                "data": data,
-            },
-        )
+        """Write the event once for its key, and append it to the task's audit chain."""
+        self._events.append(self._chain.event(key, event, data, subtask_id))

@@ -27,7 +27,8 @@ _STANDS = text(
     " FROM verdicts WHERE task_id = :id AND effect <> 'allow') AS verdicts, "
     "(SELECT json_agg(json_build_object('step', subtask_id, 'executor', executor, 'kind', kind, 'status', status, "
     " 'attempts', attempts, 'error', error) ORDER BY COALESCE(sent_at, at), subtask_id) "
-    " FROM actions WHERE task_id = :id) AS acted"
+    " FROM actions WHERE task_id = :id) AS acted, "
+    "(SELECT json_agg(a ORDER BY subtask_id) FROM actions a WHERE task_id = :id) AS actions"
 )
 
 
@@ -49,6 +50,9 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
             # What was done and undone, and by whom, in the order in which it was sent.
             "actions": stands.acted or [],
         }
+        for action in stands.actions or ():
+            # Their ends are written without an event of their own; from here on the chain speaks for them.
+            work.state("actions", action)
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
     return {"status": status.value}

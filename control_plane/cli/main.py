@@ -22,6 +22,7 @@ from control_plane.cli import (
     submission,
     votes,
 )
+from control_plane.cli.audit import audit
 from control_plane.cli.output import emit_json
 from domain.errors import InputError, ParleyError
 from domain.printable import printable
@@ -54,6 +55,7 @@ GROUPS = (
 for group in GROUPS:
     for command in group.COMMANDS:
         app.command()(command)
+app.add_typer(audit)
 
 
 def run() -> None:

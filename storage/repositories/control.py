@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.canonical import canonical_json
 from domain.model import Frozen
 from domain.task import TaskStatus
+from storage.audit import next_key, write_event
 from storage.leases import CHANNEL
 
 
@@ -50,11 +50,6 @@ _CHANGES = {
     ),
     Control.RESUME: text(f"UPDATE tasks SET pause_requested = false, {_WAKE} WHERE id = :id"),
 }
-_EVENT = text(
-    "INSERT INTO events (task_id, key, event, fence, data) "
-    "SELECT :id, :event || ':' || (count(*) + 1), :event, :fence, CAST(:data AS jsonb) "
-    "FROM events WHERE task_id = :id AND event = :event"
-)
 _CANCELLED = text("SELECT id FROM tasks WHERE lease_owner = :owner AND cancel_requested")
 
 
@@ -72,9 +67,10 @@ async def change(
     if control is Control.PAUSE:
         values["held"] = standing.held
     await connection.execute(_CHANGES[control], values)
-    told = canonical_json({"by": principal, "reason": reason})
-    event = {"id": task_id, "event": f"control.{control.value}", "fence": standing.fence, "data": told}
-    await connection.execute(_EVENT, event)
+    event = f"control.{control.value}"
+    key = await next_key(connection, task_id, event)
+    told = {"by": principal, "reason": reason}
+    await write_event(connection, task_id, key, event, told, fence=standing.fence, actor=principal)
     # A payload tells the worker that runs it to look at what was cancelled.
     await connection.execute(text(f"NOTIFY {CHANNEL}, '{control.value}'"))
 

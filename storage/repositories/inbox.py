@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.audit import write_event
 from storage.repositories.listing import Row, rows
-from storage.tables import approvals, events, tasks
+from storage.tables import approvals, tasks
 
 
 @dataclass(frozen=True)
@@ -100,20 +101,29 @@ async def wake(connection: AsyncConnection, task: Row, subtask_id: str, given: A
     # A paused task stays where it is; resuming makes it due.
     due = tasks.c.due | ~tasks.c.pause_requested
     await connection.execute(update(tasks).where(tasks.c.id == task["id"]).values(due=due))
-    await connection.execute(
-        insert(events).values(
-            task_id=task["id"],
-            key=f"approval:{given.approval_id}:answered",
-            event="approve.answered",
-            subtask_id=subtask_id,
-            fence=task["fence"],
-            data={
-                "approval": given.approval_id,
-                "status": given.status,
-                "option": given.option,
-                "by": given.principal,
-                "digest": given.digest,
-            },
-        )
+    told = {
+        "approval": given.approval_id,
+        "status": given.status,
+        "option": given.option,
+        "by": given.principal,
+        "digest": given.digest,
+    }
+    row = {
+        "id": given.approval_id,
+        "status": given.status,
+        "option": given.option,
+        "answered_by": given.principal,
+        "reason": given.reason,
+    }
+    await write_event(
+        connection,
+        task["id"],
+        f"approval:{given.approval_id}:answered",
+        "approve.answered",
+        told,
+        fence=task["fence"],
+        actor=given.principal,
+        subtask_id=subtask_id,
+        rows=[("answers", row)],
     )
     await connection.execute(text("NOTIFY parley_tasks"))

@@ -1,11 +1,13 @@
 """Ground truth: what turned out to be right, and the memories that become known by it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.audit import Chain, write_events
 from storage.repositories.listing import Row, rows
 from storage.tables import outcomes, tasks
 
@@ -21,6 +23,13 @@ _MAKE_KNOWN = text(
        AND (known_at IS NULL OR data->>'outcome' IS DISTINCT FROM CAST(:label AS text))
     """
 ).bindparams(bindparam("label"), bindparam("right_action"), bindparam("task_id"))
+
+_TOLD = ("label", "right_action", "recorded_by")
+_STANDING = text(
+    "SELECT t.id, t.fence, o.label, o.right_action, o.recorded_by, "
+    "(SELECT count(*) + 1 FROM events e WHERE e.task_id = t.id AND e.event = 'outcome.recorded') AS number "
+    "FROM tasks t LEFT JOIN outcomes o ON o.task_id = t.id WHERE t.id = ANY(:task_ids)"
+)
 
 
 async def task_type_of(connection: AsyncConnection, task_id: str) -> str | None:
@@ -57,6 +66,27 @@ async def record(connection: AsyncConnection, found: Sequence[Mapping[str, str]]
             "recorded_at": func.now(),
         },
     )
-    await connection.execute(changed, list(found))
+    # In one order everywhere, so that two who record at once wait for one another and do not block each other.
+    found = sorted(found, key=lambda row: row["task_id"])
+    standing = await _standing(connection, [row["task_id"] for row in found])
+    await connection.execute(changed, found)
     known = [{name: row[name] for name in ("task_id", "label", "right_action")} for row in found]
     await connection.execute(_MAKE_KNOWN, known)
+    await write_events(connection, [_told(row, standing[row["task_id"]]) for row in _last(found, standing)])
+
+
+async def _standing(connection: AsyncConnection, task_ids: Sequence[str]) -> dict[str, Row]:
+    found = await connection.execute(_STANDING, {"task_ids": list(task_ids)})
+    return {row["id"]: dict(row) for row in found.mappings()}
+
+
+def _last(found: Sequence[Mapping[str, str]], standing: Mapping[str, Row]) -> list[Mapping[str, str]]:
+    """The rows that change something, one a task."""
+    by_task = {row["task_id"]: row for row in found}
+    return [row for row in by_task.values() if any(standing[row["task_id"]][name] != row[name] for name in _TOLD)]
+
+
+def _told(row: Mapping[str, str], standing: Row) -> tuple[Chain, str, str, dict[str, Any]]:
+    chain = Chain(row["task_id"], standing["fence"], row["recorded_by"])
+    chain.state("outcomes", row)
+    return chain, f"outcome:{standing['number']}", "outcome.recorded", {name: row[name] for name in _TOLD}

@@ -1,0 +1,154 @@
+"""The arithmetic of audit chains: entries and their links, digests of rows, and what an erasure leaves behind."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from struct import pack
+from typing import Any, NamedTuple
+
+from domain.canonical import canonical_json
+
+GENESIS = bytes(32)
+"""What the first entry of a chain calls its previous hash."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UNSTABLE = re.compile(r"-0\.0|e\+")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MARK = "erased"
+
+
+class Entry(NamedTuple):
+    """One entry of a task's chain."""
+
+    task_id: str
+    seq: int
+    at: datetime
+    event: str
+    key: str
+    actor: str
+    fence: int
+    body_hash: bytes
+    """Of the event's data, which stays in `events` and can be erased there."""
+    previous: bytes
+    hash: bytes
+    body: dict[str, Any] | None
+    """Nothing personal: the event's subtask, and the digests of the rows that were written with it."""
+
+
+def link(entry: Entry) -> bytes:
+    """The entry's hash, as `parley_audit_append` makes it. Each field has its length before it."""
+    body = "" if entry.body is None else canonical_json(entry.body)
+    fields = (
+        entry.task_id.encode(),
+        pack(">q", (entry.at - _EPOCH) // _MICROSECOND),
+        entry.event.encode(),
+        entry.key.encode(),
+        entry.actor.encode(),
+        pack(">q", entry.fence),
+        entry.body_hash,
+        body.encode(),
+    )
+    lengths = b"".join([pack(">i", len(one)) + one for one in fields])
+    return hashlib.sha256(entry.previous + pack(">q", entry.seq) + lengths).digest()
+
+
+def text_hash(text: str) -> str:
+    """The sha256 of canonical JSON, in the form in which Postgres gives it back."""
+    if _UNSTABLE.search(text):
+        # jsonb keeps neither a negative zero nor an exponent.
+        text = canonical_json(_as_stored(json.loads(text)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_stored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_stored(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_stored(inner) for inner in value]
+    if isinstance(value, float):
+        shown = repr(value)
+        return int(Decimal(shown)) if "e+" in shown else value + 0.0
+    return value
+
+
+def hash_of(value: Any) -> str | None:
+    """The sha256 of a value's canonical JSON; of an erased one the hash that the erasure kept, None if it kept none."""
+    if isinstance(value, dict) and _MARK in value:
+        kept = value[_MARK]
+        return kept if isinstance(kept, str) and _HASH.fullmatch(kept) else None
+    if isinstance(value, str) and value.startswith(f"{_MARK}:"):
+        kept = value.removeprefix(f"{_MARK}:")
+        return kept if _HASH.fullmatch(kept) else None
+    return text_hash(canonical_json(value))
+
+
+def erased_json(value: Any, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What stands in a JSON column once its value is erased: its hash, so that the chain can still be checked, and
+    what is `kept` of it because it is not personal.
+    """
+    return {**(kept or {}), _MARK: hash_of(value)}
+
+
+def erased_text(value: str) -> str:
+    """What stands in a text column once its value is erased."""
+    return f"{_MARK}:{hash_of(value)}"
+
+
+def is_erased(value: Any) -> bool:
+    """Whether this is what an erasure leaves."""
+    if isinstance(value, dict):
+        return _MARK in value
+    return isinstance(value, str) and value.startswith(f"{_MARK}:")
+
+
+class Stated(NamedTuple):
+    """Which columns of a table the chain speaks for."""
+
+    table: str
+    """The table that holds the rows."""
+    key: tuple[str, ...]
+    """Of a row within its task."""
+    plain: tuple[str, ...]
+    hashed: tuple[str, ...]
+    """JSON, and texts that may be personal: these can be erased."""
+
+
+STATED: Mapping[str, Stated] = {
+    "decisions": Stated(
+        "decisions", ("subtask_id",), ("kind", "option", "action", "strategy", "margin", "rounds"), ("body",)
+    ),
+    "proposals": Stated(
+        "proposals", ("subtask_id", "round", "persona"), ("key", "option", "confidence", "struck"), ("body",)
+    ),
+    "verdicts": Stated("verdicts", ("key",), ("subtask_id", "hop", "effect", "policy_hash"), ("policy_ids", "body")),
+    "approvals": Stated(
+        "approvals", ("id",), ("subtask_id", "cause", "digest", "role", "submitter", "expires_at"), ("shown",)
+    ),
+    "answers": Stated("approvals", ("id",), ("status", "option", "answered_by"), ("reason",)),
+    "actions": Stated(
+        "actions", ("subtask_id",), ("idempotency_key", "executor", "status"), ("request", "response", "error")
+    ),
+    "memories": Stated("memories", ("id",), ("kind", "task_type"), ("text",)),
+    "outcomes": Stated("outcomes", (), ("label", "right_action", "recorded_by"), ()),
+}
+"""By what is stated: what was asked of a person and what was answered are two statements about one row."""
+
+
+def row_key(stated: Stated, row: Mapping[str, Any]) -> str:
+    """The row's key within its task."""
+    return "/".join([str(row[name]) for name in stated.key])
+
+
+def row_digest(stated: Stated, row: Mapping[str, Any], hashes: Sequence[str | None]) -> str:
+    """The row's digest; `hashes` are those of its hashed columns, in their order."""
+    plain = [as_plain(row[name]) for name in stated.plain]
+    return hashlib.sha256(canonical_json([stated.table, *plain, *hashes]).encode()).hexdigest()
+
+
+def as_plain(value: Any) -> Any:
+    """A value in its JSON form: times in UTC."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,177 @@
+"""Checking a task's audit chain against what it speaks for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from domain.audit import GENESIS, STATED, Entry, Stated, hash_of, is_erased, link, row_digest, row_key
+from domain.canonical import digest
+from domain.merkle import Head
+
+BEGINS = "task.submitted"
+"""The first event of a chain that speaks for its whole task; older tasks have chains that begin midway, or none."""
+ENDS = "report.done"
+
+_ANSWERED = frozenset({"approved", "refused"})
+
+Row = Mapping[str, Any]
+
+
+class Problem(NamedTuple):
+    """Something that does not fit."""
+
+    task_id: str
+    seq: int | None
+    """The entry at which it was found."""
+    kind: str
+    """edited, missing, reordered, outside (of the chain), head, cut (against an anchor), anchor."""
+    detail: str
+
+
+class Found(NamedTuple):
+    """A task as it is found, in a database or in an evidence file."""
+
+    task_id: str
+    chain: Sequence[Entry]
+    head: Head | None
+    events: Mapping[str, Row]
+    """By key."""
+    rows: Mapping[str, Sequence[Row]]
+    """By table."""
+    task: Row | None
+
+
+class Checked(NamedTuple):
+    """What checking a task found."""
+
+    problems: list[Problem]
+    erased: int
+    """Bodies and rows of which an erasure left the hash, or nothing."""
+
+
+def check(found: Found, anchored: Head | None = None) -> Checked:
+    """Check the chain, its head, its events and the rows that they speak for; and the head that an anchor holds."""
+    problems = [*_links(found), *_head(found)]
+    if anchored is not None:
+        problems.extend(_anchored(found, anchored))
+    told, erased_events = _events(found)
+    rows, erased_rows = _rows(found)
+    return Checked([*problems, *told, *rows, *_task(found)], erased_events + erased_rows)
+
+
+def _links(found: Found) -> Iterator[Problem]:
+    previous, seq = GENESIS, 0
+    for entry in found.chain:
+        if entry.seq > seq + 1:
+            yield Problem(found.task_id, entry.seq, "missing", f"entries {seq + 1} to {entry.seq - 1} are gone")
+        elif entry.seq <= seq:
+            yield Problem(found.task_id, entry.seq, "reordered", f"it stands behind entry {seq}")
+        elif entry.previous != previous:
+            yield Problem(found.task_id, entry.seq, "reordered", "it does not follow the entry before it")
+        if link(entry) != entry.hash:
+            yield Problem(found.task_id, entry.seq, "edited", f"the entry of {entry.event} does not have its hash")
+        previous, seq = entry.hash, entry.seq
+
+
+def _head(found: Found) -> Iterator[Problem]:
+    last = found.chain[-1] if found.chain else None
+    if last is None and found.head is not None:
+        yield Problem(found.task_id, None, "missing", f"its chain of {found.head.seq} entries is gone")
+    elif last is not None and found.head is None:
+        yield Problem(found.task_id, last.seq, "head", "the chain's head is gone")
+    elif last is not None and found.head is not None and (last.seq, last.hash) != (found.head.seq, found.head.hash):
+        told = f"the chain ends at {last.seq}, its head says {found.head.seq}"
+        yield Problem(found.task_id, last.seq, "head", told)
+
+
+def _anchored(found: Found, anchored: Head) -> Iterator[Problem]:
+    entry = next((one for one in found.chain if one.seq == anchored.seq), None)
+    if entry is None:
+        there = f"it ends at {found.chain[-1].seq}" if found.chain else "nothing is left of it"
+        told = f"an anchor holds entry {anchored.seq} of its chain; {there}"
+        yield Problem(found.task_id, anchored.seq, "cut", told)
+    elif entry.hash != anchored.hash:
+        yield Problem(found.task_id, anchored.seq, "edited", "the entry is not the one that an anchor holds")
+
+
+def _events(found: Found) -> tuple[list[Problem], int]:
+    left, problems, erased = dict(found.events), [], 0
+    for entry in found.chain:
+        event = left.pop(entry.key, None)
+        if event is None:
+            problems.append(Problem(found.task_id, entry.seq, "missing", f"the event {entry.key} is gone"))
+            continue
+        subtask = (entry.body or {}).get("subtask")
+        if (event["event"], event["fence"], event["subtask_id"]) != (entry.event, entry.fence, subtask):
+            problems.append(Problem(found.task_id, entry.seq, "edited", f"the event {entry.key} was changed"))
+        erased += is_erased(event["data"])
+        hashed = hash_of(event["data"])
+        if hashed is not None and bytes.fromhex(hashed) != entry.body_hash:
+            problems.append(Problem(found.task_id, entry.seq, "edited", f"the data of {entry.key} was changed"))
+    if _whole(found):
+        outside = (Problem(found.task_id, None, "outside", f"no entry speaks for the event {key}") for key in left)
+        problems.extend(outside)
+    return problems, erased
+
+
+def _whole(found: Found) -> bool:
+    return bool(found.chain) and found.chain[0].event == BEGINS
+
+
+def _rows(found: Found) -> tuple[list[Problem], int]:
+    stated: dict[tuple[str, str], tuple[int, str]] = {}
+    for entry in found.chain:
+        for kind, some in ((entry.body or {}).get("rows") or {}).items():
+            stated.update({(kind, key): (entry.seq, hashed) for key, hashed in some.items()})
+    problems: list[Problem] = []
+    erased = 0
+    for kind, how in STATED.items():
+        for row in found.rows.get(how.table, ()):
+            told = stated.pop((kind, row_key(how, row)), None)
+            if told is None:
+                if _whole(found) and _should_be_stated(found, kind, row):
+                    name = f"{how.table} {row_key(how, row)}".strip()
+                    problems.append(Problem(found.task_id, None, "outside", f"no entry speaks for the row of {name}"))
+                continue
+            problems.extend(_row(found.task_id, how, row, *told))
+            erased += any(is_erased(row[name]) for name in how.hashed)
+    for (kind, key), (seq, _) in stated.items():
+        problems.append(Problem(found.task_id, seq, "missing", f"the row of {STATED[kind].table} {key} is gone"))
+    return problems, erased
+
+
+def _row(task_id: str, how: Stated, row: Row, seq: int, hashed: str) -> Iterator[Problem]:
+    hashes = [hash_of(row[name]) for name in how.hashed]
+    lost = [name for name, one in zip(how.hashed, hashes, strict=True) if one is None]
+    if not lost and row_digest(how, row, hashes) != hashed:
+        yield Problem(task_id, seq, "edited", f"the row of {how.table} {row_key(how, row)} was changed")
+
+
+def _should_be_stated(found: Found, kind: str, row: Row) -> bool:
+    if kind == "answers":
+        return row["status"] in _ANSWERED
+    if kind == "actions":
+        # The task's end speaks for all of them.
+        return any(entry.event == ENDS for entry in found.chain)
+    # A later round may retrieve what the first could not.
+    return kind != "verdicts" or row["hop"] != "retrieved"
+
+
+def _task(found: Found) -> Iterator[Problem]:
+    """Its payload and its end state, where its events speak for them."""
+    if found.task is None:
+        if found.chain:
+            yield Problem(found.task_id, None, "missing", "the task's row is gone")
+        return
+    begun, payload = _data_of(found, BEGINS), found.task["payload"]
+    paid = begun is None or is_erased(payload) or digest([found.task["task_type"], payload]) == begun["request_hash"]
+    if not paid:
+        yield Problem(found.task_id, 1, "edited", "the task's payload is not the one that was submitted")
+    ended = _data_of(found, ENDS)
+    if ended is not None and (found.task["status"], found.task["answer"]) != (ended["status"], ended["answer"]):
+        yield Problem(found.task_id, None, "edited", "the task's status or answer is not the one that was reported")
+
+
+def _data_of(found: Found, event: str) -> Row | None:
+    """The data of the task's only such event; None where there is none, or an erasure took it."""
+    data = next((row["data"] for row in found.events.values() if row["event"] == event), None)
+    return None if is_erased(data) else data

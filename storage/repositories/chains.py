@@ -1,0 +1,84 @@
+"""Reading audit chains, with what they speak for."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.audit import STATED, Entry
+from domain.audit_check import Found
+from domain.canonical import canonical_json
+from domain.merkle import Head
+
+AT_ONCE = 200
+"""So many tasks are held in memory."""
+
+_ASIDE = {"verdicts": ("hop",), "approvals": ("status",)}
+_TABLES = tuple(dict.fromkeys(how.table for how in STATED.values()))
+_IDS = text(
+    "SELECT id FROM ((SELECT id FROM tasks WHERE id > :after ORDER BY id LIMIT :limit) "
+    "UNION (SELECT task_id FROM audit_heads WHERE task_id > :after ORDER BY task_id LIMIT :limit) "
+    "UNION (SELECT DISTINCT task_id FROM audit_log WHERE task_id > :after ORDER BY task_id LIMIT :limit)) found (id) "
+    "ORDER BY id LIMIT :limit"
+)
+_CHAIN = text(f"SELECT {', '.join(Entry._fields)} FROM audit_log WHERE task_id = ANY(:ids) ORDER BY task_id, seq")
+_HEADS = text("SELECT task_id, seq, hash FROM audit_heads WHERE task_id = ANY(:ids)")
+_ALL_HEADS = text("SELECT task_id, seq, hash FROM audit_heads")
+_EVENTS = text("SELECT task_id, key, event, subtask_id, fence, data FROM events WHERE task_id = ANY(:ids) ORDER BY seq")
+_TASKS = text("SELECT id, task_type, status, answer, payload FROM tasks WHERE id = ANY(:ids)")
+_LINKS = text(
+    "SELECT l.task_id, l.seq, l.hash FROM audit_log l JOIN jsonb_to_recordset(CAST(:wanted AS jsonb)) "
+    "AS w(task_id text, seq bigint) USING (task_id, seq)"
+)
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    named = [(*how.key, *how.plain, *how.hashed) for how in STATED.values() if how.table == table]
+    return tuple(dict.fromkeys(["task_id", *_ASIDE.get(table, ()), *(name for some in named for name in some)]))
+
+
+_ROWS = {
+    table: text(f'SELECT {", ".join(_columns(table))} FROM "{table}" WHERE task_id = ANY(:ids)') for table in _TABLES
+}
+_WHOLE = {table: text(f'SELECT * FROM "{table}" WHERE task_id = ANY(:ids)') for table in (*_TABLES, "snapshots")}
+
+
+async def task_ids(connection: AsyncConnection) -> AsyncIterator[list[str]]:
+    """The ids of everything that has a row, a chain or a head, some at once."""
+    after = ""
+    while found := list((await connection.execute(_IDS, {"after": after, "limit": AT_ONCE})).scalars()):
+        yield found
+        after = found[-1]
+
+
+async def load_found(connection: AsyncConnection, ids: Sequence[str], *, whole: bool = False) -> list[Found]:
+    """These tasks, each with its chain and all that it speaks for; `whole`: every column, for a file of evidence."""
+    given = {"ids": list(ids)}
+    chains: dict[str, list[Entry]] = defaultdict(list)
+    for row in await connection.execute(_CHAIN, given):
+        chains[row[0]].append(Entry(*row))
+    heads = {row[0]: Head(*row) for row in await connection.execute(_HEADS, given)}
+    told: dict[str, dict[str, Any]] = defaultdict(dict)
+    for event in (await connection.execute(_EVENTS, given)).mappings():
+        told[event["task_id"]][event["key"]] = event
+    rows: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for table, query in (_WHOLE if whole else _ROWS).items():
+        for stated in (await connection.execute(query, given)).mappings():
+            rows[stated["task_id"]][table].append(stated)
+    query = text("SELECT * FROM tasks WHERE id = ANY(:ids)") if whole else _TASKS
+    tasks = {task["id"]: dict(task) for task in (await connection.execute(query, given)).mappings()}
+    return [Found(one, chains[one], heads.get(one), told[one], rows[one], tasks.get(one)) for one in ids]
+
+
+async def all_heads(connection: AsyncConnection) -> list[Head]:
+    """The head of every chain, in the order of the tasks' ids."""
+    # Sorted here: the database's collation may order otherwise.
+    return sorted(Head(*row) for row in await connection.execute(_ALL_HEADS))
+
+
+async def links_at(connection: AsyncConnection, heads: Iterable[Head]) -> dict[tuple[str, int], bytes]:
+    """The hashes of the entries that stand at these heads' places."""
+    wanted = canonical_json([{"task_id": head.task_id, "seq": head.seq} for head in heads])
+    return {(row[0], row[1]): row[2] for row in await connection.execute(_LINKS, {"wanted": wanted})}

@@ -1,0 +1,290 @@
+"""What is changed behind the platform's back is found: in the chain, its events, the rows, and against an anchor."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from control_plane.services import anchors, audit
+from control_plane.services.inbox import approve
+from domain.audit import erased_json
+from domain.errors import LeaseLost, NotFound
+from domain.task import Lane, TaskStatus
+from orchestration.direct import DIRECT
+from orchestration.run import Runtime, make_context, run_task
+from orchestration.submission import submit_task
+from storage.leases import claim_one
+from storage.repositories import outcomes
+from tasks.intake import intake
+from tests.integration.test_lanes import CLEAR, LARGE
+
+
+async def _task(runtime: Runtime, payload: dict[str, Any] = CLEAR) -> str:
+    kind = runtime.catalog.task_type("credit_review")
+    submitted = await submit_task(runtime.engine, kind, payload, principal="ann", lane=Lane.DIRECT)
+    await _go_on(runtime, submitted.task_id)
+    return submitted.task_id
+
+
+async def _go_on(runtime: Runtime, task_id: str) -> TaskStatus:
+    claim = await claim_one(runtime.engine, "test", task_id, seconds=60)
+    assert claim is not None
+    return await run_task(runtime, claim.lease, DIRECT, runtime.graphs())
+
+
+@pytest.fixture
+async def parts(runtime: Runtime, tmp_path: Path) -> tuple[Runtime, Path]:
+    """A database with other tasks in it, and a state folder."""
+    with psycopg.connect(runtime.dsn, autocommit=True) as connection, unguarded(connection):
+        connection.execute("DELETE FROM audit_log")
+        connection.execute("DELETE FROM audit_heads")
+        connection.execute("TRUNCATE tasks CASCADE")
+        connection.execute("DELETE FROM memories")
+    await _task(runtime)
+    return runtime, tmp_path
+
+
+@contextmanager
+def unguarded(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """What somebody can do who owns the database: switch the triggers off."""
+    connection.execute("SET session_replication_role = replica")
+    yield connection
+    connection.execute("SET session_replication_role = origin")
+
+
+def tamper(runtime: Runtime, statement: str, *values: Any) -> None:
+    with psycopg.connect(runtime.dsn, autocommit=True) as connection, unguarded(connection):
+        assert connection.execute(statement, values).rowcount > 0
+
+
+async def kinds(runtime: Runtime, home: Path, task_id: str | None = None) -> list[tuple[str, str, int | None]]:
+    found = await audit.verify(runtime.engine, home, task_id, None)
+    return [(one.kind, one.task_id, one.seq) for one in found.problems]
+
+
+async def test_what_nobody_touched_holds(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime, LARGE)
+    await approve(runtime.engine, task_id, principal="bob", reason="fine", action=None, digest=None)
+    assert await _go_on(runtime, task_id) is TaskStatus.DONE
+    row = {"task_id": task_id, "label": "good", "right_action": "approve", "recorded_by": "cleo"}
+    for label in ("good", "good", "bad", "good"):
+        async with runtime.engine.begin() as connection:
+            await outcomes.record(connection, [{**row, "label": label}])
+    await anchors.anchor(runtime.engine, home, None)
+    found = await audit.verify(runtime.engine, home, None, None)
+    assert found.problems == []
+    assert found.tasks == 2
+    assert found.anchor is not None
+    events = [one["event"] for one in (await audit.export(runtime.engine, home, task_id, None))["chain"]]
+    assert events[0] == "task.submitted"
+    assert events[-3:] == ["outcome.recorded"] * 3
+    assert {"approve.asked", "approve.answered", "approve.approved", "execute.done", "report.done"} <= set(events)
+
+
+EDITS = {
+    "the log": ("UPDATE audit_log SET actor = 'eve' WHERE task_id = %s AND seq = 3", "edited"),
+    "the log's rows": ("UPDATE audit_log SET body = '{}' WHERE task_id = %s AND seq = 3", "edited"),
+    "the middle": ("DELETE FROM audit_log WHERE task_id = %s AND seq = 3", "missing"),
+    "the tail": ("DELETE FROM audit_log WHERE task_id = %s AND seq > 5", "head"),
+    "the whole chain": ("DELETE FROM audit_log WHERE task_id = %s", "missing"),
+    "the order": ("UPDATE audit_log SET seq = 1000 - seq WHERE task_id = %s", "reordered"),
+    "the head": ("DELETE FROM audit_heads WHERE task_id = %s", "head"),
+    "an event": (
+        "UPDATE events SET data = data || '{\"effect\": \"x\"}' WHERE task_id = %s AND key = 'intake'",
+        "edited",
+    ),
+    "an event's name": ("UPDATE events SET event = 'intake.fine' WHERE task_id = %s AND key = 'intake'", "edited"),
+    "an event gone": ("DELETE FROM events WHERE task_id = %s AND key = 'intake'", "missing"),
+    "a forged event": (
+        "INSERT INTO events (task_id, key, event, fence, data) VALUES (%s, 'x', 'approve.approved', 1, '{}')",
+        "outside",
+    ),
+    "a decision": ("UPDATE decisions SET margin = 0.99 WHERE task_id = %s", "edited"),
+    "a decision's body": ("UPDATE decisions SET body = body || '{\"rounds\": 9}' WHERE task_id = %s", "edited"),
+    "a proposal": ("UPDATE proposals SET confidence = 0.01 WHERE task_id = %s AND round = 0", "edited"),
+    "a verdict": ("UPDATE verdicts SET effect = 'deny' WHERE task_id = %s AND key = 'intake'", "edited"),
+    "a verdict gone": ("DELETE FROM verdicts WHERE task_id = %s AND key = 'intake'", "missing"),
+    "a memory": ("UPDATE memories SET text = 'else' WHERE task_id = %s", "edited"),
+    "a forged outcome": (
+        "INSERT INTO outcomes (task_id, label, right_action, recorded_by) VALUES (%s, 'good', 'approve', 'eve')",
+        "outside",
+    ),
+    "the payload": ("UPDATE tasks SET payload = payload || '{\"Amount\": 1}' WHERE id = %s", "edited"),
+    "the answer": ("UPDATE tasks SET answer = 'decline' WHERE id = %s", "edited"),
+    "an action": ('UPDATE actions SET response = \'{"status": "other"}\' WHERE task_id = %s', "edited"),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+async def test_what_was_changed_is_found(parts: tuple[Runtime, Path], what: str) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    statement, kind = EDITS[what]
+    tamper(runtime, statement, task_id)
+    found = await kinds(runtime, home)
+    assert kind in {one for one, _, _ in found}
+    assert {task for _, task, _ in found} == {task_id}
+
+
+def _cut(runtime: Runtime, task_id: str, last: int) -> None:
+    """As somebody would who knows the chain: entries, their events and the head fit afterwards."""
+    rest = (
+        "DELETE FROM events e USING audit_log l "
+        "WHERE l.task_id = %s AND l.seq > %s AND (e.task_id, e.key) = (l.task_id, l.key)"
+    )
+    tamper(runtime, rest, task_id, last)
+    tamper(runtime, "DELETE FROM audit_log WHERE task_id = %s AND seq > %s", task_id, last)
+    head = (
+        "UPDATE audit_heads h SET seq = l.seq, hash = l.hash FROM audit_log l "
+        "WHERE l.task_id = %s AND l.seq = %s AND h.task_id = l.task_id"
+    )
+    tamper(runtime, head, task_id, last)
+
+
+async def test_a_cut_tail_is_found_with_an_anchor(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    made = await anchors.anchor(runtime.engine, home, None)
+    assert made.header is not None
+    assert made.header["count"] == 2
+    with psycopg.connect(runtime.dsn) as connection:
+        last = connection.execute("SELECT max(seq) FROM audit_log WHERE task_id = %s", (task_id,)).fetchone()
+    assert last is not None
+    _cut(runtime, task_id, last[0] - 1)
+    assert ("cut", task_id, last[0]) in await kinds(runtime, home)
+    assert ("cut", task_id, last[0]) not in await kinds(runtime, home / "elsewhere")
+    # It is not anchored over, either.
+    again = await anchors.anchor(runtime.engine, home, None)
+    assert again.header is None
+    assert [(one.kind, one.task_id) for one in again.problems] == [("cut", task_id)]
+
+
+async def test_a_removed_task_is_found_with_an_anchor(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    await anchors.anchor(runtime.engine, home, None)
+    tables = ("audit_log", "audit_heads", "events", "decisions", "proposals", "verdicts", "actions", "memories")
+    for table in (*tables, "subtasks", "snapshots", "telemetry", "records"):
+        tamper(runtime, f"DELETE FROM {table} WHERE task_id = %s", task_id)
+    tamper(runtime, "DELETE FROM tasks WHERE id = %s", task_id)
+    assert [(kind, task) for kind, task, _ in await kinds(runtime, home / "elsewhere")] == []
+    assert [(kind, task) for kind, task, _ in await kinds(runtime, home)] == [("cut", task_id)]
+    assert [kind for kind, _, _ in await kinds(runtime, home, task_id)] == ["cut"]
+    with pytest.raises(NotFound):
+        await kinds(runtime, home / "elsewhere", task_id)
+
+
+async def test_an_edited_anchor_is_found(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    made = await anchors.anchor(runtime.engine, home, None)
+    await _task(runtime)
+    await anchors.anchor(runtime.engine, home, None)
+    lines = made.path.read_text().splitlines(keepends=True)
+    assert len(lines) == 2
+    for broken in (lines[1:], [lines[1], lines[0]], [lines[0], lines[1].replace('"count":2', '"count":3')], ["{}\n"]):
+        made.path.write_text("".join(broken))
+        assert (await kinds(runtime, home))[0][0] == "anchor"
+
+
+async def test_an_erased_body_is_no_edit(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    with psycopg.connect(runtime.dsn, autocommit=True) as connection:
+        for table, column in (("proposals", "body"), ("decisions", "body"), ("events", "data"), ("actions", "request")):
+            query = f"SELECT ctid::text, {column} FROM {table} WHERE task_id = %s"
+            for place, value in connection.execute(query, (task_id,)).fetchall():
+                gone = json.dumps(erased_json(value))
+                connection.execute(f"UPDATE {table} SET {column} = %s::jsonb WHERE ctid = %s::tid", (gone, place))
+    found = await audit.verify(runtime.engine, home, None, None)
+    assert found.problems == []
+    assert found.erased > 10
+    tamper(runtime, "UPDATE proposals SET confidence = 0.01 WHERE task_id = %s", task_id)
+    assert {kind for kind, _, _ in await kinds(runtime, home)} == {"edited"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_log SET seq = seq", "DELETE FROM audit_log", "TRUNCATE audit_log", "TRUNCATE audit_heads"],
+)
+async def test_the_chain_is_only_appended_to(parts: tuple[Runtime, Path], statement: str) -> None:
+    runtime, _ = parts
+    with (
+        psycopg.connect(runtime.dsn) as connection,
+        pytest.raises(psycopg.errors.RaiseException, match="only ever appended"),
+    ):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO audit_heads (task_id, seq, hash) VALUES ('x', 1, '')",
+        "UPDATE audit_heads SET seq = seq + 1",
+        "DELETE FROM audit_log",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+    ],
+)
+async def test_the_writing_role_may_only_append(parts: tuple[Runtime, Path], statement: str) -> None:
+    runtime, _ = parts
+    append = 'SELECT parley_audit_append(\'t\', 1, \'a\', \'[{"event": "e", "key": "k", "body_hash": "00"}]\', null)'
+    with psycopg.connect(runtime.dsn) as connection:
+        connection.execute("SET ROLE parley_writer")
+        assert connection.execute(append).fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+        connection.rollback()
+
+
+async def test_a_repeated_stage_appends_once(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    kind = runtime.catalog.task_type("credit_review")
+    task_id = (await submit_task(runtime.engine, kind, CLEAR, principal="ann", lane=Lane.DIRECT)).task_id
+    claim = await claim_one(runtime.engine, "test", task_id, seconds=60)
+    assert claim is not None
+    context = await make_context(runtime, claim.lease)
+    await intake(context)
+    await intake(context)
+    entries = (await audit.export(runtime.engine, home, task_id, None))["chain"]
+    assert [one["event"] for one in entries] == ["task.submitted", "intake.accepted"]
+    async with runtime.engine.begin() as connection:
+        await connection.execute(text("UPDATE tasks SET fence = fence + 1 WHERE id = :id"), {"id": task_id})
+    with pytest.raises(LeaseLost):
+        await intake(context)
+    assert await kinds(runtime, home) == []
+
+
+async def test_evidence_is_verified_by_itself(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    for _ in range(4):
+        await _task(runtime)
+    made = await anchors.anchor(runtime.engine, home, None)
+    assert made.header is not None
+    file = home / "evidence.json"
+    told = json.dumps(await audit.export(runtime.engine, home, task_id, None))
+    file.write_text(told)
+    found = audit.verify_file(file, made.header["key"])
+    assert found.problems == []
+    assert found.anchor == made.header["at"]
+    assert [one.kind for one in audit.verify_file(file, "00" * 32).problems] == ["anchor"]
+    evidence = json.loads(told)
+    assert evidence["plan"]["subtasks"]
+    for change in (
+        lambda one: one["rows"]["proposals"][0].update(confidence=0.01),
+        lambda one: one["chain"].pop(),
+        lambda one: one["chain"][2].update(actor="eve"),
+        lambda one: one["anchor"]["proof"].pop(),
+        lambda one: one["anchor"]["header"].update(count=7),
+        lambda one: one["events"].pop(3),
+        lambda one: one["task"].update(answer="decline"),
+    ):
+        changed = json.loads(told)
+        change(changed)
+        file.write_text(json.dumps(changed))
+        assert not audit.verify_file(file, None).holds

@@ -1,0 +1,25 @@
+"""Anchors are signed by a key of the stack's own."""
+
+import stat
+
+from control_plane.services.anchors import folder, is_signed, known_key, public_of, signing_key
+from domain.canonical import canonical_json
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    assert known_key(tmp_path) is None
+    key = signing_key(tmp_path)
+    assert public_of(signing_key(tmp_path)) == public_of(key) == known_key(tmp_path)
+    assert stat.S_IMODE((folder(tmp_path) / "anchor.key").stat().st_mode) == 0o600
+
+
+def test_a_signature_is_of_one_header_by_one_key(tmp_path):
+    key = signing_key(tmp_path)
+    header = {"count": 1, "key": public_of(key)}
+    signature = key.sign(canonical_json(header).encode()).hex()
+    assert is_signed(header, signature)
+    assert not is_signed(header | {"count": 2}, signature)
+    assert not is_signed(header | {"key": public_of(signing_key(tmp_path / "other"))}, signature)
+    assert not is_signed(header | {"key": "no"}, signature)
+    assert not is_signed({"count": 1}, signature)
+    assert not is_signed(header, "no")
