@@ -4,6 +4,10 @@ from domain.model import Frozen
 from domain.task import END_STATES
 
 _ENDED = ", ".join(f"'{status}'" for status in sorted(END_STATES))
+_HAPPENED = (
+    "(a.status = 'done' OR a.status = 'unknown' AND EXISTS (SELECT FROM approvals p WHERE p.task_id = a.task_id"
+    " AND p.subtask_id = a.subtask_id AND p.cause = 'effect_unknown' AND p.option = 'done'))"
+)
 
 
 class Rule(Frozen):
@@ -49,15 +53,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="done_has_action",
-        says="A task that is done acted.",
+        says="A task that is done acted, or a person said that it had.",
         query="SELECT t.id FROM t WHERE t.status = 'done'"
-        " AND NOT EXISTS (SELECT FROM actions a WHERE a.task_id = t.id AND a.status = 'done')",
+        f" AND NOT EXISTS (SELECT FROM actions a WHERE a.task_id = t.id AND {_HAPPENED})",
     ),
     Rule(
         id="done_subtask_acted",
-        says="A subtask that is done has an action that is done.",
+        says="A subtask that is done has an action that is done, or that a person said was done.",
         query="SELECT t.id FROM t JOIN subtasks s ON s.task_id = t.id WHERE s.status = 'done' AND NOT EXISTS"
-        " (SELECT FROM actions a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'done')",
+        f" (SELECT FROM actions a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND {_HAPPENED})",
     ),
     Rule(
         id="one_action_a_subtask",
