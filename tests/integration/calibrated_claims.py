@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sqlalchemy import text
 
-from domain.calibration import Calibration, Certificate, DebateGain, Pool, PoolWeight, Reliability
+from domain.calibration import Calibration, CalibrationStatus, Certificate, DebateGain, Pool, PoolWeight, Reliability
+from orchestration.run import Runtime
+from storage.repositories import calibrations
 from tests.integration.five_subtasks import CLAIM, write_claims
 
 PANEL = {"pay_a": 1, "pay_b": 1}
@@ -78,3 +81,16 @@ def calibration(
         figures={},
         seed=1,
     )
+
+
+async def blind_reason(runtime: Runtime, task_id: str) -> str:
+    """How the blind round ended, as its event says."""
+    sql = text("SELECT data ->> 'reason' FROM events WHERE task_id = :id AND key = :key")
+    async with runtime.engine.connect() as connection:
+        return str((await connection.execute(sql, {"id": task_id, "key": "negotiate:payout:0"})).scalar_one())
+
+
+async def status_of(runtime: Runtime, version: int) -> CalibrationStatus:
+    """Where the payout's calibration stands."""
+    async with runtime.engine.connect() as connection:
+        return (await calibrations.find(connection, "claim", "payout", version)).status

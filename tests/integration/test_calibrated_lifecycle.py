@@ -30,7 +30,15 @@ from storage.repositories.listing import TaskFilter
 from storage.repositories.negotiation import load_decision
 from tasks.context import StageContext
 from tasks.contract import contract_of
-from tests.integration.calibrated_claims import AGREED, SPLIT, calibration, new_version, write_calibrated
+from tests.integration.calibrated_claims import (
+    AGREED,
+    SPLIT,
+    blind_reason,
+    calibration,
+    new_version,
+    status_of,
+    write_calibrated,
+)
 
 PLACE = ("claim", "payout")
 
@@ -82,17 +90,6 @@ async def _audits(runtime: Runtime, version: int) -> list[Audit]:
         return await audits_of(connection, *PLACE, version)
 
 
-async def _blind_reason(runtime: Runtime, task_id: str) -> str:
-    sql = text("SELECT data ->> 'reason' FROM events WHERE task_id = :id AND key = :key")
-    async with runtime.engine.connect() as connection:
-        return str((await connection.execute(sql, {"id": task_id, "key": "negotiate:payout:0"})).scalar_one())
-
-
-async def _status(runtime: Runtime, version: int) -> CalibrationStatus:
-    async with runtime.engine.connect() as connection:
-        return (await calibrations.find(connection, *PLACE, version)).status
-
-
 async def test_cold_start_counts_plurality_and_asks_a_person(settings: Settings, tmp_path: Path) -> None:
     async with _open(settings, write_calibrated(tmp_path)) as runtime:
         status, decision = await _decide(runtime, AGREED)
@@ -112,7 +109,7 @@ async def test_above_the_threshold_it_decides_and_below_it_does_not(settings: Se
         assert decision.option.name == "pay"
         status, decision = await _decide(runtime, SPLIT)
         assert (status, decision.result.option) == (TaskStatus.PARKED, "reject")
-        assert await _blind_reason(runtime, decision.task_id) == (
+        assert await blind_reason(runtime, decision.task_id) == (
             "below_threshold: reject leads with a posterior of 0.8808; the certified threshold is 0.95; round 1 follows"
         )
         assert "the threshold is certified for the blind vote" in decision.result.reason
@@ -168,9 +165,9 @@ async def test_too_many_errors_alarm_and_everything_goes_to_people(settings: Set
         # Six errors, told twice each, are still six; the seventh is one too many.
         for task_id in decided[:6] * 2:
             await _outcome(runtime, task_id, "not_due")
-        assert await _status(runtime, 1) is CalibrationStatus.ACTIVE
+        assert await status_of(runtime, 1) is CalibrationStatus.ACTIVE
         await _outcome(runtime, decided[6], "not_due")
-        assert await _status(runtime, 1) is CalibrationStatus.ALARMED
+        assert await status_of(runtime, 1) is CalibrationStatus.ALARMED
         status, decision = await _decide(runtime, AGREED)
         assert status is TaskStatus.PARKED
         assert decision.result.reason == (
@@ -195,7 +192,7 @@ async def test_outcomes_in_bulk_alarm_too(settings: Settings, tmp_path: Path) ->
         cases = [outcomes.LabelledCase(line, one, "not_due") for line, one in enumerate(decided, start=2)]
         types = {"claim": runtime.catalog.task_type("claim")}
         recorded = await outcomes.record_cases(runtime.engine, types, cases, "bob")
-        assert (recorded.tasks, await _status(runtime, 1)) == (8, CalibrationStatus.ALARMED)
+        assert (recorded.tasks, await status_of(runtime, 1)) == (8, CalibrationStatus.ALARMED)
 
 
 async def test_another_version_of_a_persona_withdraws_it(settings: Settings, tmp_path: Path) -> None:
@@ -285,13 +282,13 @@ async def test_a_run_cut_off_behind_a_round_goes_on_as_that_round_ended(settings
         with pytest.raises(ConnectionAbortedError):
             await run_task(runtime, claim.lease, replace(DIRECT, run_round=cut_off), runtime.graphs())
         await release(runtime.engine, claim.lease)
-        recorded = await _blind_reason(runtime, task_id)
+        recorded = await blind_reason(runtime, task_id)
         assert recorded.endswith("the certified threshold is 0.95; round 1 follows")
         await _store(runtime.engine, calibration(2, threshold=0.5), active=True)
         status, decision = await _run(runtime, task_id)
         assert (status, decision.rounds, decision.option) == (TaskStatus.PARKED, 2, None)
         assert (decision.result.kind, decision.result.calibration) == (ResultKind.BELOW_THRESHOLD, 2)
-        assert await _blind_reason(runtime, task_id) == recorded
+        assert await blind_reason(runtime, task_id) == recorded
         assert (await _decide(runtime, SPLIT))[0] is TaskStatus.DONE
 
 

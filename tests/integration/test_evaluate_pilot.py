@@ -29,7 +29,7 @@ from evaluation.quality import Quality
 from orchestration.direct import DIRECT
 from orchestration.run import Runtime, run_task
 from orchestration.submission import submit_task
-from storage import tables
+from storage import evaluation_tables, tables
 from storage.engine import sync_engine
 from storage.leases import claim_one
 
@@ -132,7 +132,7 @@ def test_a_pilot_is_evaluated_reported_and_cached(
     assert "done_has_decision" in {failure["rule"] for failure in broken["quality"]["failures"]}
 
     with database.connect() as connection:
-        reports = {row.id: row for row in connection.execute(select(tables.reports))}
+        reports = {row.id: row for row in connection.execute(select(evaluation_tables.reports))}
     assert len(reports) == 4
     assert reports[first["report_id"]].html_path == first["html"]
     assert not reports[broken["report_id"]].trusted

@@ -19,7 +19,8 @@ from deployments.state import StackState, read_state
 from domain.errors import StackError
 from domain.settings import Settings
 
-NAMES = {"orchestrate_task", "negotiation_round", "run_batch", "work", "recover", "evaluate_pilot"}
+SCHEDULED = {"recover", "evaluate_pilot", "calibrate_panel", "prune"}
+NAMES = SCHEDULED | {"orchestrate_task", "negotiation_round", "run_batch", "work"}
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_every_flow_is_deployed_under_its_name(stack: StackState) -> None:
     assert {deployment["name"] for deployment in found} == NAMES
     assert {deployment["work_pool_name"] for deployment in found} == {"parley"}
     schedules = {deployment["name"] for deployment in found if deployment["schedules"]}
-    assert schedules == {"recover", "evaluate_pilot"}
+    assert schedules == SCHEDULED
 
 
 def test_up_again_changes_nothing(settings: Settings, stack: StackState) -> None:
@@ -189,7 +190,7 @@ def test_the_schedules_are_kept(stack: StackState) -> None:
         names = {d["id"]: d["name"] for d in httpx.post(f"{api}/deployments/filter", json={}, timeout=30).json()}
         return {str(names[run["deployment_id"]]) for run in runs}
 
-    assert wait_until(lambda: scheduled() == {"recover", "evaluate_pilot"}, 90)
+    assert wait_until(lambda: scheduled() == SCHEDULED, 90)
 
 
 def test_a_deployment_runs_in_the_process_worker(settings: Settings, stack: StackState) -> None:
