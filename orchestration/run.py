@@ -17,8 +17,8 @@ from storage.checkpoints import Pool, saver, thread_of
 from storage.leases import park, release
 from storage.repositories.tasks import load_task
 from tasks.context import StageContext
+from tasks.dry_run import dry_runs
 from tasks.executors import make_executors
-from tasks.executors.dry_run import dry_runs
 
 
 @dataclass(frozen=True)
