@@ -61,6 +61,7 @@ async def dispatch(state: TaskState, runtime: Runtime[RunContext]) -> TaskState:
             standing = await _standing(run, plan)
             plan = standing.plan
             if standing.overdue and not standing.ended:
+                await _let_end(running, run.grace_seconds)
                 return {"dispatch": "stopped", "halted": TaskStatus.EXPIRED.value}
             if not standing.stopped:
                 await _start(run, standing, touched, running)

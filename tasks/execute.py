@@ -85,6 +85,9 @@ async def _take(context: StageContext, work: UnitOfWork, step: Step) -> Taken | 
     sender = next((at for at, way in enumerate(step.ways) if action and way.recorded == action.executor), 0)
     if ready.standing.doubtful and abilities[sender].kind is ExecutorKind.BLIND:
         return await _fail(context, work, step, CRASHED)
+    if work.overdue and action is None:
+        # No call starts past the task's deadline; dispatch meets the same and ends the task.
+        return {"ended": "later", "seconds": 0.0}
     request = await _request(context, work, step.spec, ready)
     taken = await take(context, work, step, ready.standing, request)
     return await _wait(context, work, step, taken) if isinstance(taken, Later) else taken

@@ -5,9 +5,11 @@ The crash is an exception at the kill point; the fault matrix (tests/faults) doe
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from control_plane.services import inbox
+from domain import faults
 from domain.action import ExecutorKind
 from domain.errors import InputError
 from domain.settings import Settings
@@ -104,6 +106,24 @@ async def test_a_query_target_is_not_believed_before_the_longest_send_has_passed
             target.effects.append(f"{task_id}/pay")
             assert await stage.run_on(task_id) is TaskStatus.DONE
             assert (len(target.effects), len(target.requests)) == (1, 0)
+
+
+async def test_no_call_starts_past_the_deadline(settings: Settings, tmp_path: Path, dsn: str) -> None:
+    def pass_deadline(point: str) -> None:
+        if point == "execute:before":
+            with psycopg.connect(dsn) as connection:
+                connection.execute("UPDATE tasks SET deadline_at = now() - interval '1 s' WHERE ended_at IS NULL")
+
+    with fake_target() as target:
+        catalog = write_steps(tmp_path, {"pay": {"executor_parameters": target.parameters()}})
+        async with acting(settings, catalog) as stage:
+            task_id = await stage.submit()
+            faults.watch(pass_deadline)
+            try:
+                assert await stage.run(task_id) is TaskStatus.EXPIRED
+            finally:
+                faults.watch(None)
+            assert target.requests == []
 
 
 async def test_a_stale_fence_is_refused_by_the_target(settings: Settings, tmp_path: Path) -> None:
