@@ -22,6 +22,8 @@ def test_a_sound_plan_passes(make, step):
         ({"panel": ["ann", "eve"]}, "plan.subtasks[0].panel[1]"),
         ({"panel": ["ann", "ann"]}, "plan.subtasks[0].panel[1]"),
         ({"executor": "rocket"}, "plan.subtasks[0].executor"),
+        ({"fallback": {"executor": "rocket"}}, "plan.subtasks[0].fallback.executor"),
+        ({"compensate": {"executor": "rocket"}}, "plan.subtasks[0].compensate.executor"),
         ({"actions": [{"name": "a"}, {"name": "a"}]}, "plan.subtasks[0].actions[1].name"),
         ({"context": {"working": ["amount", "age"]}}, "plan.subtasks[0].context.working[1]"),
         ({"context": {"working": [], "hide": ["age"]}}, "plan.subtasks[0].context.hide[0]"),
