@@ -49,6 +49,10 @@ class MemoryIndex(Protocol):
         """Add or replace."""
         ...
 
+    async def remove(self, memories: Sequence[tuple[str, str, str]]) -> None:
+        """Take out memories, each given as (id, kind, task type)."""
+        ...
+
     async def search(self, kind: str, task_type: str, text: str, limit: int, as_of: datetime) -> Sequence[Memory]:
         """The most similar memories known before `as_of`, best first, ties by id."""
         ...

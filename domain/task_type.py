@@ -164,6 +164,8 @@ class TaskType(Frozen):
     """The subtask whose action answers the task."""
     stake_field: str | None = None
     """Payload field with the amount at stake, in currency units."""
+    subject_field: str | None = None
+    """Payload field that names the person whom a task is about, for `parley erase`; a case's key does too."""
     approver_role: str = "approver"
     sla: Sla
     plan: PlanSpec

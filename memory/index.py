@@ -1,6 +1,8 @@
 """The only Qdrant code: memories as points, one collection for each kind and task type."""
 
 import asyncio
+import contextlib
+import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,10 @@ class Calls(Protocol):
         """The answer of the client's method of that name."""
         ...
 
+    async def compact(self) -> None:
+        """Leave nothing of what was removed in files of ours."""
+        ...
+
     async def close(self) -> None:
         """Release what is held."""
         ...
@@ -40,6 +46,7 @@ class LocalCalls:
     exact: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant")
         try:
             self._client: QdrantClient = self._thread.submit(_open_local, folder).result()
@@ -51,6 +58,10 @@ class LocalCalls:
         """The answer of the client's method of that name."""
         method = getattr(self._client, name)
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: method(**arguments))
+
+    async def compact(self) -> None:
+        """SQLite leaves deleted rows in its file until it is written anew."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, _vacuum, self._folder)
 
     async def close(self) -> None:
         """Release the folder."""
@@ -71,6 +82,9 @@ class ServerCalls:
         """The answer of the client's method of that name."""
         method: Callable[..., Awaitable[Any]] = getattr(self._client, name)
         return await method(**arguments)
+
+    async def compact(self) -> None:
+        """The server looks after its own files."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -96,6 +110,17 @@ class QdrantIndex:
             for start in range(0, len(group), BATCH):
                 points = await asyncio.to_thread(_points, group[start : start + BATCH])
                 await self._calls.call("upsert", collection_name=name, points=points, wait=True)
+
+    async def remove(self, memories: Sequence[tuple[str, str, str]]) -> None:
+        """Take out memories, each given as (id, kind, task type); nothing of them stays in a local folder's files."""
+        groups: dict[str, list[str]] = {}
+        for memory_id, kind, task_type in memories:
+            groups.setdefault(_collection(kind, task_type), []).append(str(uuid.uuid5(NAMESPACE, memory_id)))
+        for name, ids in groups.items():
+            if await self._exists(name):
+                chosen = models.PointIdsList(points=list(ids))
+                await self._calls.call("delete", collection_name=name, points_selector=chosen, wait=True)
+        await self._calls.compact()
 
     async def search(self, kind: str, task_type: str, text: str, limit: int, as_of: datetime) -> Sequence[Memory]:
         """The most similar memories with `known_at <= as_of`, best first, ties by id."""
@@ -168,6 +193,12 @@ def open_index(url: str | None, folder: Path | None) -> QdrantIndex:
 
 def _open_local(folder: Path | None) -> QdrantClient:
     return QdrantClient(location=":memory:") if folder is None else QdrantClient(path=str(folder))
+
+
+def _vacuum(folder: Path | None) -> None:
+    for path in folder.rglob("*.sqlite") if folder is not None else ():
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM")
 
 
 def _unusable(folder: Path | None, error: Exception) -> StackError:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,6 +16,11 @@ from domain.ports import MemoryIndex, Recaller
 from storage.tables import memories
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ERASURES = text(
+    "SELECT max(seq) AS newest, count(*) FILTER (WHERE event = 'task.erased') AS erased FROM events WHERE seq > :after"
+)
+_UNSETTLED = 1_000
+"""Events that are looked at again: a sequence number can be seen after a later one."""
 OVERLAP = timedelta(seconds=60)
 """Read again: `known_at` is when the recording transaction began, and it may commit after we have looked."""
 
@@ -28,6 +33,7 @@ class MemoryFeed:
         self._lock = asyncio.Lock()
         self._seen = _EPOCH
         self._facts_stored = False
+        self._looked = 0
 
     async def catch_up(self, as_of: datetime) -> None:
         """Index what became known up to `as_of`."""
@@ -37,12 +43,29 @@ class MemoryFeed:
             if not self._facts_stored:
                 await self._store_facts()
             if as_of > self._seen:
+                await self._forget(self._seen - OVERLAP)
                 await self._index.upsert(await self._known(self._seen - OVERLAP, as_of))
                 self._seen = as_of
 
     def recaller(self, inner: Recaller) -> Recaller:
         """A recaller that catches up first."""
         return _FedRecaller(self, inner)
+
+    async def forget(self) -> None:
+        """Take erased memories out of the index, where some were erased since the last call."""
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(_ERASURES, {"after": self._looked})).one()
+        if found.erased:
+            async with self._lock:
+                await self._forget(_EPOCH)
+        self._looked = max(self._looked, (found.newest or 0) - _UNSETTLED)
+
+    async def _forget(self, after: datetime) -> None:
+        gone = text("SELECT id, kind, task_type FROM memories WHERE data ? 'erased' AND known_at > :after")
+        async with self._engine.connect() as connection:
+            rows = [(row[0], row[1], row[2]) for row in await connection.execute(gone, {"after": after})]
+        if rows:
+            await self._index.remove(rows)
 
     async def _store_facts(self) -> None:
         rows = [_fact_row(fact) for name in self._catalog.names() for fact in self._catalog.facts(name)]
@@ -56,6 +79,7 @@ class MemoryFeed:
         statement = (
             select(*columns)
             .where(memories.c.known_at.is_not(None), memories.c.known_at > after, memories.c.known_at <= until)
+            .where(~memories.c.data.has_key("erased"))
             .order_by(memories.c.seq)
         )
         async with self._engine.connect() as connection:

@@ -1,11 +1,12 @@
 """Retention: checkpoints of tasks that ended long ago are removed; their records and their audit stay."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import InputError
 from domain.model import Frozen
@@ -47,6 +48,17 @@ def age_of(given: str) -> timedelta:
     if found is None:
         raise InputError(f"older than {given}: give an age, such as 30d, 12h or 4w")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+async def drop_threads(connection: AsyncConnection, task_ids: Sequence[str]) -> int:
+    """Remove every checkpoint of these tasks within the connection's transaction; how many rows that were."""
+    statement = text("SELECT task_id || '/' || subtask_id FROM subtasks WHERE task_id = ANY(:ids)")
+    below = (await connection.execute(statement, {"ids": list(task_ids)})).scalars()
+    threads = [*task_ids, *below]
+    measured = (await connection.execute(_SIZES, {"threads": threads})).one()
+    held = (await connection.get_raw_connection()).driver_connection
+    await AsyncPostgresSaver(held).aprune(threads, strategy="delete")  # type: ignore[arg-type]
+    return int(measured.rows)
 
 
 async def prune(engine: AsyncEngine, older_than: timedelta) -> Pruned:

@@ -11,6 +11,7 @@ from domain.errors import NotYet, TaskPaused
 from domain.ports import Recaller
 from domain.task import Lease, TaskStatus
 from orchestration.graph import Graphs, build_graphs
+from orchestration.memory_feed import MemoryFeed
 from orchestration.run_context import RunContext
 from orchestration.stages import Stages
 from storage.checkpoints import Pool, saver, thread_of
@@ -31,6 +32,8 @@ class Runtime:
     catalog: Catalog
     recaller: Recaller
     cancel_grace_seconds: float = 10.0
+    feed: MemoryFeed | None = None
+    """Told to forget what was erased."""
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""

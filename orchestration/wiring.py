@@ -58,6 +58,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             checkpoints=pool,
             catalog=catalog,
             recaller=feed.recaller(IndexRecaller(index)),
+            feed=feed,
             cancel_grace_seconds=settings.cancel_grace_seconds,
         )
     finally:

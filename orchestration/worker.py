@@ -128,6 +128,8 @@ class Worker:
                         self._wake.set()
                         if notice.payload:
                             await self._cut_off_cancelled()
+                if self._runtime.feed is not None:
+                    await self._runtime.feed.forget()
             except (psycopg.Error, DBAPIError) as error:
                 log.warning("listening failed, trying again: %s", error)
                 await asyncio.sleep(1.0)

@@ -60,8 +60,3 @@ class StageContext:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             row = (await connection.execute(LOOK, {"id": self.task.id})).one()
         check_fence(row, self.lease, midway=True)
-
-    def stake_cents(self) -> int:
-        """The amount at stake; 0 where the task type names no field or the field is empty."""
-        value = self.task.payload.get(self.task_type.stake_field or "")
-        return round(float(value) * 100) if isinstance(value, int | float) else 0

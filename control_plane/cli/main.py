@@ -18,6 +18,7 @@ from control_plane.cli import (
     inspection,
     outcomes,
     replay,
+    retention,
     stack,
     submission,
     votes,
@@ -51,6 +52,7 @@ GROUPS = (
     calibration,
     votes,
     replay,
+    retention,
 )
 for group in GROUPS:
     for command in group.COMMANDS:

@@ -116,7 +116,7 @@ async def _proposals(
     connection: AsyncConnection, task_ids: Sequence[str], subtask_id: str
 ) -> dict[str, list[list[Proposal]]]:
     query = (
-        select(proposals.c.task_id, proposals.c.round, proposals.c.struck, proposals.c.body)
+        select(proposals.c.task_id, proposals.c.round, proposals.c.struck, proposals.c.body.op("-")("erased"))
         .where(proposals.c.task_id.in_(task_ids), proposals.c.subtask_id == subtask_id)
         .order_by(proposals.c.task_id, proposals.c.round, proposals.c.persona)
     )

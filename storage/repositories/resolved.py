@@ -19,7 +19,7 @@ _RESOLVED = text(
     "k.known_at, t.payload -> CAST(:stake_field AS text) AS stake "
     "FROM tasks t JOIN outcomes o ON o.task_id = t.id "
     "JOIN decisions d ON d.task_id = t.id AND d.subtask_id = :subtask_id "
-    "CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(round, body) ORDER BY round, persona) AS said "
+    "CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(round, body - 'erased') ORDER BY round, persona) AS said "
     " FROM proposals WHERE task_id = t.id AND subtask_id = :subtask_id AND struck IS NULL) p "
     "CROSS JOIN LATERAL (SELECT LEAST(min(known.recorded_at), min(m.known_at)) AS known_at FROM tasks same "
     " JOIN outcomes known ON known.task_id = same.id "

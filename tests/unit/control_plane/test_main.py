@@ -16,6 +16,7 @@ from control_plane.cli import (
     inspection,
     outcomes,
     replay,
+    retention,
     stack,
     submission,
     votes,
@@ -37,6 +38,7 @@ GROUPS = (
     calibration,
     votes,
     replay,
+    retention,
 )
 NAMES = [command.__name__ for group in GROUPS for command in group.COMMANDS]
 HEAVY = (
