@@ -5,6 +5,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
 from deployments import deploy
 from deployments.local import status
 from deployments.pg_binaries import bundled_binaries, unprivileged_account, why_not
@@ -18,6 +20,7 @@ from domain.settings import ROOT, Settings
 
 _ROOM_BYTES = 500 * 1024 * 1024
 _UP = "run `parley up`"
+_CHAIN_IS_OURS = "SELECT tableowner = current_user FROM pg_tables WHERE tablename = 'audit_log'"
 
 
 class Ailment(Frozen):
@@ -121,10 +124,29 @@ def _strays(settings: Settings, state: StackState) -> list[Ailment]:
     return [Ailment(problem=f"processes left behind by a killed part of the stack: {numbers}", mend=_UP)]
 
 
+def _audit(settings: Settings, state: StackState) -> list[Ailment]:
+    """Whether the audit chain belongs to a role of its own, and not to the one that the application logs in as."""
+    try:
+        with psycopg.connect(state.dsn, connect_timeout=3) as connection:
+            found = connection.execute(_CHAIN_IS_OURS).fetchone()
+    except psycopg.Error:
+        return []  # `_parts` says so
+    if found is None or not found[0]:
+        return []
+    return [
+        Ailment(
+            problem="the audit chain belongs to the database's login, which may switch its triggers off",
+            mend="run the last block of storage/migrations/versions/0003_durability.sql as a superuser; "
+            "until then rely on anchors kept elsewhere: parley audit anchor --out FILE",
+        )
+    ]
+
+
 _CHECKS: tuple[Callable[[Settings, StackState], list[Ailment]], ...] = (
     _programs,
     _other_database,
     _parts,
     _deployments,
     _strays,
+    _audit,
 )

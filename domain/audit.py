@@ -122,7 +122,7 @@ STATED: Mapping[str, Stated] = {
         "decisions", ("subtask_id",), ("kind", "option", "action", "strategy", "margin", "rounds"), ("body",)
     ),
     "proposals": Stated(
-        "proposals", ("subtask_id", "round", "persona"), ("key", "option", "confidence", "struck"), ("body",)
+        "proposals", ("subtask_id", "round", "persona"), ("key", "option", "confidence"), ("struck", "body")
     ),
     "verdicts": Stated("verdicts", ("key",), ("subtask_id", "hop", "effect", "policy_hash"), ("policy_ids", "body")),
     "approvals": Stated(

@@ -7,11 +7,11 @@ from domain.audit import GENESIS, STATED, Entry, Stated, hash_of, is_erased, lin
 from domain.canonical import digest
 from domain.merkle import Head
 
-BEGINS = "task.submitted"
-"""The first event of a chain that speaks for its whole task; older tasks have chains that begin midway, or none."""
+BEGINS = frozenset({"task.submitted", "fork.created"})
+"""First events of a chain that speaks for its whole task; older tasks have chains that begin midway, or none."""
 ENDS = "report.done"
 
-_ANSWERED = frozenset({"approved", "refused"})
+ANSWERED = frozenset({"approved", "refused"})
 
 Row = Mapping[str, Any]
 
@@ -114,14 +114,17 @@ def _events(found: Found) -> tuple[list[Problem], int]:
 
 
 def _whole(found: Found) -> bool:
-    return bool(found.chain) and found.chain[0].event == BEGINS
+    return bool(found.chain) and found.chain[0].event in BEGINS
 
 
 def _rows(found: Found) -> tuple[list[Problem], int]:
     stated: dict[tuple[str, str], tuple[int, str]] = {}
     for entry in found.chain:
         for kind, some in ((entry.body or {}).get("rows") or {}).items():
-            stated.update({(kind, key): (entry.seq, hashed) for key, hashed in some.items()})
+            for key, hashed in some.items():
+                # A row is written once, and kept where a stage is repeated; an outcome is corrected.
+                if kind == "outcomes" or (kind, key) not in stated:
+                    stated[kind, key] = (entry.seq, hashed)
     problems: list[Problem] = []
     erased = 0
     for kind, how in STATED.items():
@@ -148,12 +151,11 @@ def _row(task_id: str, how: Stated, row: Row, seq: int, hashed: str) -> Iterator
 
 def _should_be_stated(found: Found, kind: str, row: Row) -> bool:
     if kind == "answers":
-        return row["status"] in _ANSWERED
+        return row["status"] in ANSWERED
     if kind == "actions":
         # The task's end speaks for all of them.
         return any(entry.event == ENDS for entry in found.chain)
-    # A later round may retrieve what the first could not.
-    return kind != "verdicts" or row["hop"] != "retrieved"
+    return True
 
 
 def _task(found: Found) -> Iterator[Problem]:
@@ -162,13 +164,21 @@ def _task(found: Found) -> Iterator[Problem]:
         if found.chain:
             yield Problem(found.task_id, None, "missing", "the task's row is gone")
         return
-    begun, payload = _data_of(found, BEGINS), found.task["payload"]
-    paid = begun is None or is_erased(payload) or digest([found.task["task_type"], payload]) == begun["request_hash"]
+    begun, payload = _begun(found), found.task["payload"]
+    paid = (
+        begun is None or is_erased(payload) or digest([found.task["task_type"], payload]) == begun.get("request_hash")
+    )
     if not paid:
         yield Problem(found.task_id, 1, "edited", "the task's payload is not the one that was submitted")
     ended = _data_of(found, ENDS)
     if ended is not None and (found.task["status"], found.task["answer"]) != (ended["status"], ended["answer"]):
         yield Problem(found.task_id, None, "edited", "the task's status or answer is not the one that was reported")
+
+
+def _begun(found: Found) -> Row | None:
+    """What its first event says of it."""
+    event = found.events.get(found.chain[0].key) if _whole(found) else None
+    return None if event is None or is_erased(event["data"]) else event["data"]
 
 
 def _data_of(found: Found, event: str) -> Row | None:

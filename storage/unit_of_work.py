@@ -51,7 +51,6 @@ class UnitOfWork:
         self._engine, self.lease, self._halted_too, self._midway = engine, lease, halted_too, midway
         self._rows: dict[Table, list[dict[str, Any]]] = {}
         self._events: list[dict[str, Any]] = []
-        self._unstated: set[int] = set()
         self._chain = Chain(lease.task_id, lease.fence, lease.owner)
 
     async def __aenter__(self) -> Self:
@@ -81,10 +80,10 @@ class UnitOfWork:
         finally:
             await self.connection.close()
 
-    async def add(self, table: Table, *rows: dict[str, Any], stated: bool = True) -> None:
+    async def add(self, table: Table, *rows: dict[str, Any]) -> None:
         """Insert rows by the transaction's end; one that stands already is kept, so a repeated stage changes nothing.
 
-        The transaction's event speaks for them in the audit chain, unless they may stand already (not `stated`).
+        The transaction's event speaks for them in the audit chain.
         They are gathered and written by one statement: `flush` first where the same transaction reads them.
         """
         if rows:
@@ -93,8 +92,6 @@ class UnitOfWork:
                 await self.flush()
                 waiting = self._rows.setdefault(table, [])
             waiting.extend(rows)
-            if not stated:
-                self._unstated.update(id(row) for row in rows)
 
     async def flush(self) -> None:
         """Write what was added so far; events wait for the end, where they enter the task's audit chain by one call."""
@@ -115,10 +112,8 @@ class UnitOfWork:
         for table, some in rows.items():
             if table.name in STATED:
                 rows[table] = [encoded(table, row) for row in some]
-                for given, row in zip(some, rows[table], strict=True):
-                    if id(given) not in self._unstated:
-                        self._chain.state(table.name, row)
-        self._unstated.clear()
+                for row in rows[table]:
+                    self._chain.state(table.name, row)
         return rows
 
     def state(self, kind: str, row: Mapping[str, Any]) -> None:

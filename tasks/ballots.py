@@ -140,9 +140,7 @@ async def store_round(work: UnitOfWork, ballots: RoundBallots) -> list[StoredPro
         for ballot in ballots.ballots
         if ballot.verdict
     )
-    await work.add(verdicts, *rows)
-    # A later round retrieves the same: what the first one wrote stands.
-    await work.add(verdicts, *_retrieved_rows(snapshot, ballots), stated=snapshot.round == 0)
+    await work.add(verdicts, *rows, *_retrieved_rows(snapshot, ballots))
     return [
         StoredProposal(proposal=ballot.proposal, struck=ballot.struck) for ballot in ballots.ballots if ballot.proposal
     ]

@@ -1,21 +1,20 @@
 """Reading audit chains, with what they speak for."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import STATED, Entry
-from domain.audit_check import Found
+from domain.audit_check import ANSWERED, Found
 from domain.canonical import canonical_json
 from domain.merkle import Head
 
 AT_ONCE = 200
 """So many tasks are held in memory."""
 
-_ASIDE = {"verdicts": ("hop",), "approvals": ("status",)}
 _TABLES = tuple(dict.fromkeys(how.table for how in STATED.values()))
 _IDS = text(
     "SELECT id FROM ((SELECT id FROM tasks WHERE id > :after ORDER BY id LIMIT :limit) "
@@ -36,7 +35,7 @@ _LINKS = text(
 
 def _columns(table: str) -> tuple[str, ...]:
     named = [(*how.key, *how.plain, *how.hashed) for how in STATED.values() if how.table == table]
-    return tuple(dict.fromkeys(["task_id", *_ASIDE.get(table, ()), *(name for some in named for name in some)]))
+    return tuple(dict.fromkeys(["task_id", *(name for some in named for name in some)]))
 
 
 _ROWS = {
@@ -70,6 +69,15 @@ async def load_found(connection: AsyncConnection, ids: Sequence[str], *, whole: 
     query = text("SELECT * FROM tasks WHERE id = ANY(:ids)") if whole else _TASKS
     tasks = {task["id"]: dict(task) for task in (await connection.execute(query, given)).mappings()}
     return [Found(one, chains[one], heads.get(one), told[one], rows[one], tasks.get(one)) for one in ids]
+
+
+async def stated_rows(connection: AsyncConnection, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rows that a task has now, each with the kind of statement that is made about it."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for kind, how in STATED.items():
+        rows = (await connection.execute(_ROWS[how.table], {"ids": [task_id]})).mappings()
+        found += [(kind, dict(row)) for row in rows if kind != "answers" or row["status"] in ANSWERED]
+    return found
 
 
 async def all_heads(connection: AsyncConnection) -> list[Head]:

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.audit import write_event
 from storage.leases import CHANNEL
+from storage.repositories.chains import stated_rows
 from storage.repositories.listing import Row
 from storage.repositories.records import TaskRecords
 from storage.tables import (
     approvals,
     decisions,
-    events,
     proposals,
     snapshots,
     subtasks,
@@ -84,23 +85,20 @@ async def store(connection: AsyncConnection, copy: Copy, records: TaskRecords) -
         )
     )
     await _subtasks(connection, copy, records)
-    await _negotiations(connection, copy, records)
+    spoken = await _negotiations(connection, copy, records)
     ids = await _approvals(connection, copy, records)
     await _verdicts(connection, copy, records, ids)
-    data = {"from": copy.source, "stage": copy.fork_stage, "dry_run": copy.dry_run, "by": copy.principal}
-    made = {"fork": copy.task_id, "stage": copy.fork_stage, "dry_run": copy.dry_run, "by": copy.principal}
-    await connection.execute(
-        insert(events),
-        [
-            _event(copy.task_id, "fork", 1, data),
-            _event(copy.source, f"fork:{copy.task_id}", records.row["fence"], made),
-        ],
-    )
+    told = {"stage": copy.fork_stage, "dry_run": copy.dry_run, "by": copy.principal}
+    data = {**told, "from": copy.source, "request_hash": kept["request_hash"]}
+    rows = await stated_rows(connection, copy.task_id)
+    here: Any = {"fence": 1, "actor": copy.principal}
+    await write_event(connection, copy.task_id, "fork", "fork.created", data, **here, rows=rows)
+    for row in spoken:
+        await write_event(connection, copy.task_id, **row, **here)
+    there: Any = {"fence": records.row["fence"], "actor": copy.principal}
+    made = {**told, "fork": copy.task_id}
+    await write_event(connection, copy.source, f"fork:{copy.task_id}", "fork.created", made, **there)
     await connection.execute(text(f"NOTIFY {CHANNEL}"))
-
-
-def _event(task_id: str, key: str, fence: int, data: dict[str, Any]) -> dict[str, Any]:
-    return {"task_id": task_id, "key": key, "event": "fork.created", "fence": fence, "data": data}
 
 
 async def _subtasks(connection: AsyncConnection, copy: Copy, records: TaskRecords) -> None:
@@ -127,7 +125,8 @@ def _copied(copy: Copy, subtask_id: str | None) -> bool:
     return subtask_id not in copy.again or (subtask_id == copy.subtask_id and copy.stage != "negotiate")
 
 
-async def _negotiations(connection: AsyncConnection, copy: Copy, records: TaskRecords) -> None:
+async def _negotiations(connection: AsyncConnection, copy: Copy, records: TaskRecords) -> list[dict[str, Any]]:
+    """Copy what was said and decided; returns the events that tell of it."""
     costs = [dict(row) for row in (await connection.execute(_costs(copy.source))).mappings()]
     decided = [
         {**row, "body": {**row["body"], "task_id": copy.task_id}}
@@ -144,15 +143,13 @@ async def _negotiations(connection: AsyncConnection, copy: Copy, records: TaskRe
         rows = [{**row, "task_id": copy.task_id} for row in found if _copied(copy, row["subtask_id"])]
         if rows:
             await connection.execute(insert(table), rows)
-    spoken = [
-        {name: row[name] for name in ("key", "event", "subtask_id", "data")} | {"task_id": copy.task_id, "fence": 1}
+    return [
+        {name: row[name] for name in ("key", "event", "subtask_id", "data")}
         for row in records.events
         if row["key"].startswith("negotiate:")
         and not row["key"].endswith(":audit")
         and _copied(copy, row["subtask_id"])
     ]
-    if spoken:
-        await connection.execute(insert(events), spoken)
 
 
 def _costs(task_id: str) -> Any:

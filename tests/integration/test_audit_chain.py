@@ -1,5 +1,6 @@
 """What is changed behind the platform's back is found: in the chain, its events, the rows, and against an anchor."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from control_plane.cli.main import main
 from control_plane.services import anchors, audit
+from control_plane.services.forks import Fork, fork_task
 from control_plane.services.inbox import approve
 from domain.audit import erased_json
 from domain.errors import LeaseLost, NotFound
@@ -85,6 +88,20 @@ async def test_what_nobody_touched_holds(parts: tuple[Runtime, Path]) -> None:
     assert events[0] == "task.submitted"
     assert events[-3:] == ["outcome.recorded"] * 3
     assert {"approve.asked", "approve.answered", "approve.approved", "execute.done", "report.done"} <= set(events)
+
+
+@pytest.mark.parametrize("stage", ["negotiate", "guard", "approve", "execute"])
+async def test_a_fork_has_a_chain_of_its_own(parts: tuple[Runtime, Path], stage: str) -> None:
+    runtime, home = parts
+    source = await _task(runtime, LARGE)
+    await approve(runtime.engine, source, principal="bob", reason="fine", action=None, digest=None)
+    await _go_on(runtime, source)
+    made = await fork_task(runtime.engine, runtime.catalog, Fork(source, stage, None, False, "cleo"))
+    assert await kinds(runtime, home) == []
+    await _go_on(runtime, made["task_id"])
+    assert await kinds(runtime, home) == []
+    tamper(runtime, "UPDATE verdicts SET effect = 'deny' WHERE task_id = %s AND key = 'intake'", made["task_id"])
+    assert await kinds(runtime, home) == [("edited", made["task_id"], 1)]
 
 
 EDITS = {
@@ -288,3 +305,32 @@ async def test_evidence_is_verified_by_itself(parts: tuple[Runtime, Path]) -> No
         change(changed)
         file.write_text(json.dumps(changed))
         assert not audit.verify_file(file, None).holds
+
+
+async def test_the_commands(
+    parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    monkeypatch.setenv("DATABASE_URL", runtime.dsn)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PARLEY_STATE", str(home))
+    file = home / "evidence.json"
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, arguments)
+        return code, capsys.readouterr().out
+
+    assert (await run("audit", "anchor"))[0] == 0
+    assert (await run("audit", "export", task_id, "--out", str(file)))[0] == 0
+    assert (await run("audit", "verify", "--file", str(file)))[0] == 0
+    code, told = await run("audit", "verify")
+    assert code == 0
+    assert "2 tasks" in told
+    tamper(runtime, "DELETE FROM audit_log WHERE task_id = %s AND seq = 3", task_id)
+    code, told = await run("audit", "verify", task_id, "--json")
+    assert code == 1
+    assert {"task_id": task_id, "seq": 4, "kind": "missing", "detail": "entries 3 to 3 are gone"} in json.loads(told)[
+        "problems"
+    ]
+    assert (await run("audit", "verify"))[0] == 1
