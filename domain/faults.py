@@ -36,6 +36,9 @@ POINTS: tuple[str, ...] = (
 )
 """Every point there is."""
 
+Watch = Callable[[str], None]
+"""Called with each point that is reached."""
+
 NODE: ContextVar[str | None] = ContextVar("parley_node", default=None)
 """The node that is running; set only where points are watched."""
 
@@ -51,7 +54,7 @@ def parse(text: str) -> Mapping[str, int]:
     return wanted
 
 
-def killer(text: str) -> Callable[[str], None] | None:
+def killer(text: str) -> Watch | None:
     """What dies at these points; None where there are none."""
     wanted, seen = parse(text), Counter[str]()
     if not wanted:
@@ -65,10 +68,10 @@ def killer(text: str) -> Callable[[str], None] | None:
     return die
 
 
-_watch: Callable[[str], None] | None = killer(os.environ.get("PARLEY_FAULT", ""))
+_watch: Watch | None = killer(os.environ.get("PARLEY_FAULT", ""))
 
 
-def watch(watcher: Callable[[str], None] | None) -> None:
+def watch(watcher: Watch | None) -> None:
     """Call this at every point from now on; graphs that are made already are not watched."""
     global _watch
     _watch = watcher

@@ -4,12 +4,12 @@ from typing import Any
 
 import httpx
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.task import Lease
 from storage.audit import write_event
-from storage.leases import release
-from storage.repositories.approvals import wake_overdue
+from storage.leases import MAX_CRASHES, POISON, release
+from storage.repositories.approvals import close_approvals, wake_overdue
 from tasks.policy import is_transient
 
 MAX_RUN_FAILURES = 5
@@ -20,17 +20,35 @@ OUTAGE_WAIT_SECONDS = 5.0
 _LOCK = text("SELECT FROM tasks WHERE id = :id FOR NO KEY UPDATE")
 
 
+# With a new fence: whoever still runs it is refused.
+_POISONED = text(
+    "UPDATE tasks SET status = 'quarantined', reason = :reason, due = false, ended_at = now(), crashes = crashes + 1, "
+    "fence = fence + 1, lease_owner = NULL, lease_until = NULL WHERE id IN (SELECT id FROM tasks "
+    f"WHERE due AND lease_until < now() AND {POISON} FOR UPDATE SKIP LOCKED) RETURNING id, fence"
+)
+
+
 async def recover(engine: AsyncEngine) -> int:
     """Make overdue approvals' tasks due, and count them with the tasks whose lease ran out.
 
     A lease that ran out needs no mending: its task is claimable. Counting tells a worker to look at once.
     """
     async with engine.begin() as connection:
+        await _quarantine(connection)
         woken = await wake_overdue(connection)
         orphaned = await connection.scalar(
             text("SELECT count(*) FROM tasks WHERE due AND status = 'running' AND lease_until < now()")
         )
     return woken + int(orphaned or 0)
+
+
+async def _quarantine(connection: AsyncConnection) -> None:
+    """Put away what killed its workers: it is never claimed again."""
+    reason = f"its runs killed their worker {MAX_CRASHES} times in a row"
+    for row in (await connection.execute(_POISONED, {"reason": reason})).all():
+        by: Any = {"fence": row.fence, "actor": "recover"}
+        await write_event(connection, row.id, "quarantine", "run.quarantined", {"reason": reason}, **by)
+        await close_approvals(connection, row.id)
 
 
 def is_outage(error: BaseException | None) -> bool:

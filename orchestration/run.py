@@ -1,5 +1,6 @@
 """A run: one attempt to move a task forward from its last checkpoint."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from langgraph.types import Command
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
+from domain.action import Executor
 from domain.errors import NotYet, TaskPaused
 from domain.ports import Recaller
 from domain.task import Lease, TaskStatus
@@ -34,6 +36,7 @@ class Runtime:
     cancel_grace_seconds: float = 10.0
     feed: MemoryFeed | None = None
     """Told to forget what was erased."""
+    executors: Callable[[AsyncEngine], Mapping[str, Executor]] = make_executors
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""
@@ -45,7 +48,7 @@ async def make_context(runtime: Runtime, lease: Lease) -> StageContext:
     async with runtime.engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         task = await load_task(connection, lease.task_id)
-    executors = make_executors(runtime.engine)
+    executors = runtime.executors(runtime.engine)
     return StageContext(
         engine=runtime.engine,
         catalog=runtime.catalog,

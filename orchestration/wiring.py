@@ -1,11 +1,14 @@
 """Where the real parts are put together."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from catalog.load import Catalog, load_catalog
+from domain.action import Executor
 from domain.errors import StackError
 from domain.settings import Settings
 from memory.index import QdrantIndex, open_index
@@ -14,7 +17,7 @@ from orchestration.memory_feed import MemoryFeed
 from orchestration.run import Runtime
 from storage.checkpoints import open_pool
 from storage.engine import async_engine
-from tasks.executors import EXECUTORS
+from tasks.executors import EXECUTORS, make_executors
 
 
 def require_strict_msgpack() -> None:
@@ -41,7 +44,9 @@ def _index(settings: Settings) -> QdrantIndex:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, executors: Callable[[AsyncEngine], Mapping[str, Executor]] = make_executors
+) -> AsyncIterator[Runtime]:
     """Everything a process needs to run tasks. Raises StackError, CatalogError."""
     require_strict_msgpack()
     if settings.database_url is None:
@@ -60,6 +65,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             recaller=feed.recaller(IndexRecaller(index)),
             feed=feed,
             cancel_grace_seconds=settings.cancel_grace_seconds,
+            executors=executors,
         )
     finally:
         await index.close()

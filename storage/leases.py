@@ -13,20 +13,35 @@ from storage.audit import write_event
 
 CHANNEL = "parley_tasks"
 
+MAX_CRASHES = 3
+"""A task whose runs killed their worker so often in a row, without getting on, is poison."""
+
+# A run gets on where it leaves an event of its own; those of people carry the same fence.
+_GOT_ON = (
+    "EXISTS (SELECT FROM events e WHERE e.task_id = tasks.id AND e.fence = tasks.fence "
+    "AND e.event <> 'approve.answered' AND e.event NOT LIKE 'control.%')"
+)
+POISON = f"lease_owner IS NOT NULL AND crashes >= {MAX_CRASHES - 1} AND NOT {_GOT_ON}"
+"""Of a task whose lease ran out: that this was the last crash it may have."""
+
 _TAKE = """
 UPDATE tasks SET lease_owner = :owner, lease_until = now() + make_interval(secs => :seconds), fence = fence + 1,
   status = 'running', started_at = COALESCE(started_at, now()),
-  parked_seconds = parked_seconds + COALESCE(EXTRACT(EPOCH FROM now() - parked_at), 0), parked_at = NULL
+  parked_seconds = parked_seconds + COALESCE(EXTRACT(EPOCH FROM now() - parked_at), 0), parked_at = NULL,
+  crashes = CASE WHEN lease_owner IS NULL THEN 0 WHEN {got_on} THEN 1 ELSE crashes + 1 END
 WHERE id IN ({chosen}) RETURNING id, fence, lane
 """
-_FREE = "due AND (lease_until IS NULL OR lease_until < now())"
+_FREE = f"due AND (lease_until IS NULL OR lease_until < now()) AND NOT ({POISON})"
 _NEXT = text(
     _TAKE.format(
+        got_on=_GOT_ON,
         chosen=f"SELECT id FROM tasks WHERE {_FREE} AND lane = ANY(:lanes) "
-        "ORDER BY priority DESC, created_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+        "ORDER BY priority DESC, created_at LIMIT :limit FOR UPDATE SKIP LOCKED",
     )
 )
-_ONE = text(_TAKE.format(chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED"))
+_ONE = text(
+    _TAKE.format(got_on=_GOT_ON, chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED")
+)
 _PARK = text(
     "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
     # A cancel wakes; a pause holds back whatever came, and its end makes due.
@@ -39,6 +54,8 @@ _PARK = text(
     "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')))) "
     "WHERE id = :id AND fence = :fence"
 )
+# A statement that waits for the row sees the other tables as they were before it waited: lock first, then look.
+_LOCK = text("SELECT FROM tasks WHERE id = :id FOR NO KEY UPDATE")
 _RELEASE = text(
     "UPDATE tasks SET lease_owner = NULL, lease_until = now() + make_interval(secs => :delay) "
     "WHERE id = :id AND fence = :fence"
@@ -81,6 +98,7 @@ async def park(engine: AsyncEngine, lease: Lease, *, paused: bool = False) -> No
     reach("park:before")
     async with engine.begin() as connection:
         values = {"id": lease.task_id, "fence": lease.fence}
+        await connection.execute(_LOCK, {"id": lease.task_id})
         parked = await connection.execute(_PARK, {**values, "paused": paused, "questions": sorted(QUESTIONS)})
         if paused and parked.rowcount:
             key = f"run:{lease.fence}:paused"

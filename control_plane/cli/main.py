@@ -21,6 +21,7 @@ from control_plane.cli import (
     retention,
     stack,
     submission,
+    sweep,
     votes,
 )
 from control_plane.cli.audit import audit
@@ -46,6 +47,7 @@ GROUPS = (
     inspection,
     inbox,
     control,
+    sweep,
     outcomes,
     evaluation,
     compare,

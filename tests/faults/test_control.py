@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from domain.action import ActionRequest
 from domain.errors import AnswerRefused, ControlRefused, NotFound
 from domain.settings import Settings
 from domain.task import Lane, TaskStatus
-from orchestration import run as run_module
 from orchestration.direct import DIRECT
 from orchestration.graph import Graphs
 from orchestration.run import Runtime, run_task
@@ -193,10 +193,8 @@ class Hanging(RecordDecision):
         raise AssertionError
 
 
-async def test_a_call_in_flight_is_cut_off_past_its_grace(
-    runtime: Runtime, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_module, "make_executors", lambda engine: {"record_decision": Hanging(engine)})
+async def test_a_call_in_flight_is_cut_off_past_its_grace(runtime: Runtime, dsn: str, tmp_path: Path) -> None:
+    runtime = replace(runtime, executors=lambda engine: {"record_decision": Hanging(engine)})
     settings = Settings(home=tmp_path / "worker", database_url=dsn, lease_seconds=30, cancel_grace_seconds=0.5)
 
     async def direct(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
@@ -208,12 +206,14 @@ async def test_a_call_in_flight_is_cut_off_past_its_grace(
     while not Hanging.calls:
         await asyncio.sleep(0.05)
     await _ask(runtime, task_id, Control.CANCEL)
-    status = "SELECT status FROM tasks WHERE id = :id"
-    async with asyncio.timeout(10):
-        while (await _row(runtime, status, task_id))[0] != "cancelled":
+    stands = "SELECT t.status, a.status FROM tasks t JOIN actions a ON a.task_id = t.id WHERE t.id = :id"
+    async with asyncio.timeout(20):
+        while (await _row(runtime, stands, task_id))[0] == "running":
             await asyncio.sleep(0.05)
     worker.stop()
     await working
+    # Nothing tells whether it happened, so a person is asked; nothing is called again.
+    assert tuple(await _row(runtime, stands, task_id)) == ("parked", "unknown")
     assert Hanging.calls == 1
 
 

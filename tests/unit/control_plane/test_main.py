@@ -19,6 +19,7 @@ from control_plane.cli import (
     retention,
     stack,
     submission,
+    sweep,
     votes,
 )
 from control_plane.cli.main import main
@@ -32,6 +33,7 @@ GROUPS = (
     inspection,
     inbox,
     control,
+    sweep,
     outcomes,
     evaluation,
     compare,
