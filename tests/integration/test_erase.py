@@ -12,7 +12,7 @@ import yaml
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 from sqlalchemy import text
 
-from control_plane.services import inbox, outcomes
+from control_plane.services import audit, inbox, outcomes
 from control_plane.services.compare import CompareRequest, compare_strategies
 from control_plane.services.erasure import Wanted, erase_subject
 from control_plane.services.listing import explain_task, show_task
@@ -191,6 +191,8 @@ async def test_nothing_of_the_person_is_left(
             await explain_task(claims.engine, task_id)
         with pytest.raises(InputError, match="was erased"):
             await replay_task(claims.engine, claims.catalog, task_id)
+    verified = await audit.verify(claims.engine, given.home, None, None)
+    assert (verified.problems, verified.erased > 0) == ([], True)
     await _others_still_work(claims, recalling)
     with pytest.raises(NotFound, match="erased already"):
         await erase_subject(claims.engine, claims.catalog, given, Wanted(NAME, "again", "dpo", False, prefect))
