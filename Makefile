@@ -7,13 +7,16 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test check bench bench-negotiation lock format
+.PHONY: demo test check faults bench bench-negotiation lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
 
 test: $(VENV)/.installed
 	$(BIN)/pytest
+
+faults: $(VENV)/.installed
+	$(BIN)/python -m tests.faults.matrix
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

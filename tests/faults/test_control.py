@@ -28,6 +28,7 @@ from storage.leases import Claim
 from storage.repositories.control import Control
 from tasks.executors.record_decision import RecordDecision
 from tests.faults.control_tasks import ALONE, PERSON, run, submit
+from tests.faults.invariants import broken
 
 # Reached by a task that ends alone, with no transaction open.
 STEPS = [
@@ -223,6 +224,7 @@ RACES = 24
 async def test_cancel_resume_and_approve_at_once(runtime: Runtime, dsn: str) -> None:
     ends = [await _race(runtime, dsn, number) for number in range(RACES)]
     assert "cancelled" in ends
+    assert broken(dsn) == {}
 
 
 async def _race(runtime: Runtime, dsn: str, number: int) -> str:

@@ -17,6 +17,7 @@ from domain.task import Lane
 from orchestration.submission import submit_cases
 from orchestration.wiring import catalog_of
 from storage.engine import async_engine
+from tests.faults.invariants import broken
 
 ROWS = 60
 PATIENCE = 60.0
@@ -89,6 +90,7 @@ async def test_a_batch_outlives_its_worker(dsn: str, tmp_path: Path) -> None:
     assert _count(dsn, "status IN ('done', 'parked')") == ROWS
     assert _count(dsn, "fence > 1 AND status = 'done'") > 0
     _assert_once(dsn)
+    assert broken(dsn) == {}
 
 
 def _assert_once(dsn: str) -> None:
