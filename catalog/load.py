@@ -43,6 +43,11 @@ class Catalog:
         """The task types' names, sorted."""
         return tuple(sorted(self._pilots))
 
+    def limits(self) -> dict[str, int]:
+        """How many tasks of these types may run at once; types without a limit are not in it."""
+        limits = {name: pilot.task_type.plan.max_running for name, pilot in self._pilots.items()}
+        return {name: most for name, most in limits.items() if most is not None}
+
     def task_type(self, name: str) -> TaskType:
         """The task type of that name."""
         return self._pilot(name).task_type

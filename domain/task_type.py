@@ -126,6 +126,8 @@ class PlanSpec(Frozen):
     planner: str = "template"
     concurrency: int = Field(default=4, ge=1, le=32)
     """How many subtasks of a task run at once."""
+    max_running: int | None = Field(default=None, ge=1)
+    """How many tasks of the type run at once, over all workers; None: as many as there are slots."""
     subtasks: tuple[SubtaskSpec, ...] = Field(min_length=1)
 
 

@@ -58,7 +58,8 @@ async def orchestrate_task(task_id: str) -> State[Any]:
     settings = Settings()
     async with open_runtime(settings) as runtime:
         owner = owner_name()
-        claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds)
+        limits = runtime.catalog.limits()
+        claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds, limits=limits)
         if claim is None:
             async with runtime.engine.connect() as connection:
                 await load_task(connection, task_id)

@@ -29,6 +29,7 @@ async def run_batch(
     lane: Literal["direct", "traced"] = "direct",
     principal: str | None = None,
     seed: int = 0,
+    priority: int = 0,
     batch_id: str | None = None,
 ) -> dict[str, Any]:
     """Submit `limit` cases from `offset` on, and return when each has ended or waits for a person."""
@@ -47,6 +48,7 @@ async def run_batch(
             principal=principal or settings.principal,
             lane=Lane(lane),
             seed=seed,
+            priority=priority,
             batch_id=batch_id,
         )
         counts = await _follow(engine, batch)

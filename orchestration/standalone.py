@@ -22,7 +22,8 @@ async def hold_one_round(settings: Settings, task_id: str, subtask_id: str, roun
     """Hold one round of a task that nobody works on; None where its lease cannot be had."""
     async with open_runtime(settings) as runtime:
         owner = owner_name()
-        claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds)
+        limits = runtime.catalog.limits()
+        claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds, limits=limits)
         if claim is None:
             return None
         heartbeat = Heartbeat(runtime.dsn, owner, settings.lease_seconds)

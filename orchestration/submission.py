@@ -45,6 +45,7 @@ async def submit_task(
     principal: str,
     lane: Lane,
     seed: int = 0,
+    priority: int = 0,
     idempotency_key: str | None = None,
     memory_as_of: datetime | None = None,
 ) -> Submitted:
@@ -52,7 +53,9 @@ async def submit_task(
     checked = check_payload(task_type, payload)
     async with engine.begin() as connection:
         now = (await connection.execute(select(func.now()))).scalar_one()
-        row = _row(task_type, checked, principal=principal, lane=lane, seed=seed, key=idempotency_key)
+        row = _row(
+            task_type, checked, principal=principal, lane=lane, seed=seed, priority=priority, key=idempotency_key
+        )
         row.update(memory_as_of=memory_as_of or now, deadline_at=now + task_type.sla.deadline)
         submitted = await _insert(connection, [row])
         await connection.execute(text(f"NOTIFY {CHANNEL}"))
@@ -68,6 +71,7 @@ async def submit_cases(
     principal: str,
     lane: Lane,
     seed: int = 0,
+    priority: int = 0,
     batch_id: str | None = None,
 ) -> SubmittedBatch:
     """Insert a batch in one transaction; its tasks share one `memory_as_of`.
@@ -92,7 +96,7 @@ async def submit_cases(
         rows = []
         for case in cases.cases:
             key = f"{batch}:{case.key}"
-            row = _row(task_type, case.payload, principal=principal, lane=lane, seed=seed, key=key)
+            row = _row(task_type, case.payload, principal=principal, lane=lane, seed=seed, priority=priority, key=key)
             row.update(batch_id=batch, case_key=case.key, memory_as_of=as_of)
             row["deadline_at"] = as_of + task_type.sla.deadline
             rows.append(row)
@@ -109,7 +113,14 @@ async def batch_progress(engine: AsyncEngine, batch_id: str) -> dict[str, int]:
 
 
 def _row(
-    task_type: TaskType, payload: dict[str, Any], *, principal: str, lane: Lane, seed: int, key: str | None
+    task_type: TaskType,
+    payload: dict[str, Any],
+    *,
+    principal: str,
+    lane: Lane,
+    seed: int,
+    priority: int,
+    key: str | None,
 ) -> dict[str, Any]:
     return {
         "id": str(uuid.uuid4()),
@@ -122,6 +133,7 @@ def _row(
         "lane": lane.value,
         "status": "submitted",
         "seed": seed,
+        "priority": priority,
         "batch_id": None,
         "case_key": None,
     }
@@ -151,5 +163,5 @@ async def _insert(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -
 def _told(row: dict[str, Any]) -> tuple[Chain, str, str, dict[str, Any]]:
     """The event that begins a task's audit chain; it speaks for the payload by its hash."""
     chain = Chain(row["id"], fence=0, actor=row["principal"])
-    names = ("task_type", "type_version", "request_hash", "principal", "lane", "seed", "batch_id")
+    names = ("task_type", "type_version", "request_hash", "principal", "lane", "seed", "priority", "batch_id")
     return chain, "submit", "task.submitted", {name: row[name] for name in names}

@@ -72,6 +72,7 @@ class Worker:
                     seconds=self._settings.lease_seconds,
                     limit=len(self._slots),
                     lanes=list(self._runners),
+                    limits=self._runtime.catalog.limits(),
                 )
             except Exception as error:
                 # Postgres is away; claiming is tried again at the next wake.

@@ -1,9 +1,10 @@
 """Who may move a task: one lease in its row, taken with a new fence, in database time only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import CursorResult, Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.approval import QUESTIONS
 from domain.faults import reach
@@ -24,23 +25,71 @@ _GOT_ON = (
 POISON = f"lease_owner IS NOT NULL AND crashes >= {MAX_CRASHES - 1} AND NOT {_GOT_ON}"
 """Of a task whose lease ran out: that this was the last crash it may have."""
 
+_CRASHES = f"crashes = CASE WHEN lease_owner IS NULL THEN 0 WHEN {_GOT_ON} THEN 1 ELSE crashes + 1 END"
 _TAKE = """
+WITH RECURSIVE {steps}chosen AS MATERIALIZED ({chosen})
 UPDATE tasks SET lease_owner = :owner, lease_until = now() + make_interval(secs => :seconds), fence = fence + 1,
   status = 'running', started_at = COALESCE(started_at, now()),
   parked_seconds = parked_seconds + COALESCE(EXTRACT(EPOCH FROM now() - parked_at), 0), parked_at = NULL,
-  crashes = CASE WHEN lease_owner IS NULL THEN 0 WHEN {got_on} THEN 1 ELSE crashes + 1 END
-WHERE id IN ({chosen}) RETURNING id, fence, lane
-"""
+  {crashes}
+WHERE id IN (SELECT id FROM chosen) RETURNING id, fence, lane
+""".replace("{crashes}", _CRASHES)
 _FREE = f"due AND (lease_until IS NULL OR lease_until < now()) AND NOT ({POISON})"
+PRIORITY_SECONDS = 600
+"""What one point of priority is worth in waiting: a task goes ahead of those submitted so much before it, not more.
+
+So nothing starves: whatever its priority, it is overtaken only by what came within that time behind it.
+"""
+# Each priority's first tasks, by its own stretch of the index on what is due: a few look-ups, however many wait.
+_STEPS = (
+    "steps AS ((SELECT priority FROM tasks WHERE due ORDER BY priority DESC LIMIT 1) UNION ALL "
+    "SELECT (SELECT below.priority FROM tasks below WHERE below.due AND below.priority < steps.priority "
+    "ORDER BY below.priority DESC LIMIT 1) FROM steps WHERE steps.priority IS NOT NULL), "
+)
+_RANK = f"{{0}}.created_at - {{0}}.priority * make_interval(secs => {PRIORITY_SECONDS}), {{0}}.id"
+_OF_STEP = (
+    f"SELECT id, priority, created_at FROM tasks WHERE {_FREE} AND lane = ANY(:lanes) AND priority = steps.priority"
+)
 _NEXT = text(
     _TAKE.format(
-        got_on=_GOT_ON,
-        chosen=f"SELECT id FROM tasks WHERE {_FREE} AND lane = ANY(:lanes) "
-        "ORDER BY priority DESC, created_at LIMIT :limit FOR UPDATE SKIP LOCKED",
+        steps=_STEPS,
+        chosen=f"SELECT found.id FROM steps CROSS JOIN LATERAL ({_OF_STEP} "
+        f"ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED) found ORDER BY {_RANK.format('found')} LIMIT :limit",
     )
 )
-_ONE = text(
-    _TAKE.format(got_on=_GOT_ON, chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED")
+_ONE = text(_TAKE.format(steps="", chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} FOR UPDATE SKIP LOCKED"))
+
+# Types that may run only so many at once: whoever claims among them holds one lock, so that the count stands. The lock
+# comes by a statement of its own: one statement sees what stood when it began, also behind a lock that it waited for.
+_LIMITS_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('parley:limits'))")
+_HELD = (
+    "(SELECT count(*) FROM tasks held WHERE held.status = 'running' AND held.task_type = {name} "
+    "AND held.lease_owner IS NOT NULL AND held.lease_until >= now())"
+)
+_LIMITS = "unnest(CAST(:names AS text[]), CAST(:most AS int[])) AS limits (name, most)"
+_OTHERS = (
+    f"SELECT found.id FROM steps CROSS JOIN LATERAL ({_OF_STEP} AND task_type <> ALL(:names) "
+    "ORDER BY created_at LIMIT :limit) found"
+)
+_LIMITED = (
+    f"SELECT found.id FROM {_LIMITS} CROSS JOIN LATERAL (SELECT ahead.id FROM steps CROSS JOIN LATERAL "
+    f"({_OF_STEP} AND task_type = limits.name ORDER BY created_at LIMIT :limit) ahead ORDER BY {_RANK.format('ahead')} "
+    f"LIMIT GREATEST(limits.most - {_HELD.format(name='limits.name')}, 0)) found"
+)
+_NEXT_LIMITED = text(
+    _TAKE.format(
+        steps=_STEPS,
+        chosen=f"SELECT id FROM tasks WHERE id IN ({_OTHERS} UNION ALL {_LIMITED}) AND {_FREE} "
+        f"ORDER BY {_RANK.format('tasks')} LIMIT :limit FOR UPDATE SKIP LOCKED",
+    )
+)
+_ONE_LIMITED = text(
+    _TAKE.format(
+        steps="",
+        chosen=f"SELECT id FROM tasks WHERE id = :id AND {_FREE} AND (task_type <> ALL(:names) OR "
+        f"{_HELD.format(name='tasks.task_type')} < (SELECT most FROM {_LIMITS} WHERE name = tasks.task_type)) "
+        "FOR UPDATE SKIP LOCKED",
+    )
 )
 _PARK = text(
     "UPDATE tasks SET status = 'parked', parked_at = now(), lease_owner = NULL, lease_until = NULL, "
@@ -70,23 +119,53 @@ class Claim(Frozen):
 
 
 async def claim(
-    engine: AsyncEngine, owner: str, *, seconds: int, limit: int, lanes: Sequence[Lane]
+    engine: AsyncEngine,
+    owner: str,
+    *,
+    seconds: int,
+    limit: int,
+    lanes: Sequence[Lane],
+    limits: Mapping[str, int] | None = None,
 ) -> tuple[Claim, ...]:
-    """Take up to `limit` due tasks that nobody holds."""
+    """Take up to `limit` due tasks that nobody holds, by priority and age.
+
+    `limits`: how many tasks of these types may be held at once, over all workers.
+    """
     values = {"owner": owner, "seconds": seconds, "limit": limit, "lanes": [lane.value for lane in lanes]}
     async with engine.connect() as connection:
-        # One statement is a transaction by itself.
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        rows = (await connection.execute(_NEXT, values)).all()
-    return tuple(Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane)) for row in rows)
+        if limits:
+            rows = (await _behind_lock(connection, _NEXT_LIMITED, values, limits)).all()
+        else:
+            # One statement is a transaction by itself.
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            rows = (await connection.execute(_NEXT, values)).all()
+    return tuple(_claim(row, owner) for row in rows)
 
 
-async def claim_one(engine: AsyncEngine, owner: str, task_id: str, *, seconds: int) -> Claim | None:
-    """Take this task if it is due and nobody holds it."""
-    async with engine.begin() as connection:
-        row = (await connection.execute(_ONE, {"owner": owner, "seconds": seconds, "id": task_id})).one_or_none()
-    if row is None:
-        return None
+async def claim_one(
+    engine: AsyncEngine, owner: str, task_id: str, *, seconds: int, limits: Mapping[str, int] | None = None
+) -> Claim | None:
+    """Take this task if it is due, nobody holds it and its type's limit allows it."""
+    values = {"owner": owner, "seconds": seconds, "id": task_id}
+    async with engine.connect() as connection:
+        if limits:
+            row = (await _behind_lock(connection, _ONE_LIMITED, values, limits)).one_or_none()
+        else:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            row = (await connection.execute(_ONE, values)).one_or_none()
+    return None if row is None else _claim(row, owner)
+
+
+async def _behind_lock(
+    connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any], limits: Mapping[str, int]
+) -> CursorResult[Any]:
+    await connection.execute(_LIMITS_LOCK)
+    found = await connection.execute(statement, {**values, "names": list(limits), "most": list(limits.values())})
+    await connection.commit()
+    return found
+
+
+def _claim(row: Row[Any], owner: str) -> Claim:
     return Claim(lease=Lease(task_id=row.id, owner=owner, fence=row.fence), lane=Lane(row.lane))
 
 

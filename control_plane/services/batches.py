@@ -30,6 +30,7 @@ class BatchRequest:
     limit: int | None = None
     offset: int = 0
     seed: int = 0
+    priority: int = 0
     batch_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """A batch that exists goes on; one that does not is made."""
 
@@ -65,6 +66,7 @@ async def run_batch(engine: AsyncEngine, request: BatchRequest, follow: Follow) 
             lane=request.lane.value,
             principal=request.principal,
             seed=request.seed,
+            priority=request.priority,
             batch_id=request.batch_id,
         )
     finally:
