@@ -10,7 +10,7 @@ scope AS (
          ) AS due_at,
          o.right_action
   FROM tasks t LEFT JOIN outcomes o ON o.task_id = t.id
-  WHERE t.task_type = :task_type AND t.created_at >= :since AND t.created_at < :until
+  WHERE t.task_type = :task_type AND t.created_at >= :since AND t.created_at < :until AND NOT t.dry_run
     AND (CAST(:batch_ids AS text[]) IS NULL OR t.batch_id = ANY(CAST(:batch_ids AS text[])))
 )"""
 """A task's row with what the metrics ask of it. The deadline moves by the time that the task was parked."""

@@ -96,7 +96,8 @@ def _page(wanted: DecisionFilter, stake_field: str | None, after: tuple[datetime
         )
         .join(decisions, and_(decisions.c.task_id == tasks.c.id, decisions.c.subtask_id == wanted.subtask_id))
         .outerjoin(outcomes, outcomes.c.task_id == tasks.c.id)
-        .where(tasks.c.task_type == wanted.task_type)
+        # A fork goes through its source's case once more.
+        .where(tasks.c.task_type == wanted.task_type, tasks.c.forked_from.is_(None))
         .order_by(tasks.c.created_at, tasks.c.id)
     )
     if wanted.since is not None:

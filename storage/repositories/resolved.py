@@ -25,7 +25,7 @@ _RESOLVED = text(
     " JOIN outcomes known ON known.task_id = same.id "
     " LEFT JOIN memories m ON m.task_id = same.id AND m.kind = 'episodic' "
     " WHERE same.id = t.id OR (same.task_type = t.task_type AND same.case_key = t.case_key)) k "
-    "WHERE t.task_type = :task_type "
+    "WHERE t.task_type = :task_type AND t.forked_from IS NULL "
     "AND (CAST(:since AS timestamptz) IS NULL OR d.at >= :since) "
     "AND (CAST(:until AS timestamptz) IS NULL OR d.at < :until) "
     "ORDER BY d.at, t.id"

@@ -151,6 +151,7 @@ def test_success_is_counted_over_all_and_over_the_decided(clean: Engine) -> None
         add_task(connection, "a person was right", outcome="approve", escalated=True)
         add_task(connection, "denied", status="denied", answer=None, outcome="approve")
         add_task(connection, "unknown")
+        add_task(connection, "only tried", outcome="approve", dry_run=True)
     metrics = measure(clean)
     assert (metrics.total, metrics.ended, metrics.outcomes_known, metrics.successes) == (6, 6, 5, 2)
     assert (metrics.success_all.hits, metrics.success_all.n) == (2, 5)
