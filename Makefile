@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test check faults bench bench-negotiation lock format
+.PHONY: demo test check faults bench bench-negotiation soak lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -29,6 +29,9 @@ bench: $(VENV)/.bench
 
 bench-negotiation: $(VENV)/.bench
 	$(BIN)/python -m bench.negotiation
+
+soak: $(VENV)/.installed
+	$(BIN)/python -m bench.soak $(SOAK)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
