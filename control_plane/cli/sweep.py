@@ -29,8 +29,11 @@ def sweep(
     Example: parley sweep credit_review
     """
     import asyncio
+    import os
     import tempfile
 
+    # The workers that are forked for it import LangGraph, which reads this then.
+    os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
     from control_plane.services.sweep import Request, Sweep, cases_of
     from deployments.postgres import start_postgres
     from domain import faults

@@ -58,7 +58,7 @@ def _pytest(tests: Sequence[str]) -> tuple[bool, str]:
     there = [test for test in tests if (ROOT / test).exists()]
     if len(there) < len(tests):
         return False, f"there is no {', '.join(set(tests) - set(there))}"
-    return _run("pytest", "-q", "-p", "no:cacheprovider", *there)
+    return _run("pytest", "-p", "no:cacheprovider", *there)
 
 
 def _sweep() -> tuple[bool, str]:
