@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import random
 import shutil
 import sys
@@ -113,7 +114,7 @@ def _told(made: Stack, kept: Load, target: FakeTarget, found: audit.Verified, mo
         "repeated_submits": kept.repeats,
         "submit_errors_while_postgres_was_up": dict(kept.errors),
         "postgres_kills": database.kills,
-        "outage_seconds": judge.spread(outages),
+        "outage_seconds": {"sum": round(sum(outages), 1), **judge.spread(outages)},
         "worker_kills": sum(worker.kills for worker in made.workers),
         "workers_ended_while_starting": len(ended) - died,
         "prefect_restarts": {"ended": made.prefect.ended, "hung": made.prefect.hung},
@@ -132,6 +133,7 @@ def _told(made: Stack, kept: Load, target: FakeTarget, found: audit.Verified, mo
         **{f"{lane}_task_seconds": _seconds(done, lane) for lane in ("direct", "traced")},
         "memory": memory,
         "audit": {"tasks": found.tasks, "entries": found.entries, "anchor": found.anchor, "holds": found.holds},
+        "load_average": [round(one, 1) for one in os.getloadavg()],
         **more,
         "violations": violations,
     }
