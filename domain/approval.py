@@ -22,6 +22,8 @@ UNDO_FAILED = "undo_failed"
 """Cause of a question: what was done could not be undone."""
 DONE, NOT_DONE = "done", "not_done"
 """The two answers to such a question."""
+DEFAULT = "default"
+"""Stands for the answer where nobody gave one and the subtask's safe action is taken."""
 QUESTIONS = frozenset({EFFECT_UNKNOWN, UNDO_FAILED})
 """Causes that ask what happened, not what may be done."""
 
@@ -48,3 +50,13 @@ class Approval(Frozen):
     reason: str | None = None
     answered_at: datetime | None = None
     consumed: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether it says what is to be done: a person approved, or nobody answered and the safe action is taken."""
+        return self.status is ApprovalStatus.APPROVED or self.defaulted
+
+    @property
+    def defaulted(self) -> bool:
+        """Whether nobody answered in time and the subtask's safe action is taken."""
+        return self.status is ApprovalStatus.EXPIRED and self.option is not None

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec
 from domain.model import Frozen
 
+OnExpiry = Literal["refuse", "escalate", "default"]
+OnDeadline = Literal["escalate", "default", "fail"]
+
 
 class ActionSpec(Frozen):
     """An action that a subtask may decide for."""
@@ -112,6 +115,9 @@ class SubtaskSpec(Frozen):
     required: bool = True
     """Whether its denial or failure ends the task."""
     deadline: timedelta | None = None
+    on_deadline: OnDeadline = "escalate"
+    """What comes of a negotiation past its deadline (or its strategy's) that the votes of the round under way do not
+    decide: a question to a person, the strategy's `safe_default`, or the subtask's failure."""
     retry: RetrySpec = RetrySpec()
     breaker: BreakerSpec = BreakerSpec()
     fallback: FallbackSpec | None = None
@@ -135,7 +141,12 @@ class Sla(Frozen):
     """Time limits. Time parked for a person counts against the second only."""
 
     deadline: timedelta
+    """A task past it ends as `expired`."""
     approval_deadline: timedelta = timedelta(days=7)
+    on_expiry: OnExpiry = "refuse"
+    """What comes of an approval past its deadline: a refusal, a question to `escalate_to`, or the `safe_default`."""
+    escalate_to: str | None = None
+    """The second role, asked once, for another `approval_deadline`; its silence is a refusal."""
 
 
 class CaseColumns(Frozen):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from domain.decision import Result
 from domain.proposal import Option, Proposal
-from domain.task_type import StrategySpec, SubtaskSpec
+from domain.task_type import OnDeadline, StrategySpec, SubtaskSpec
 from negotiation.options import widen
 from negotiation.settle import Terms, settle
-from negotiation.steps import Step, next_step
+from negotiation.steps import Step, next_step, past_deadline
 from negotiation.votes import Ballot, cast_ballots
 
 
@@ -24,6 +24,8 @@ class Floor:
     """All rounds up to and with this one."""
     ballot: Ballot
     overdue: bool
+    on_deadline: OnDeadline = "escalate"
+    """What comes of it where it is overdue and not decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ def floor_of(
     options = open_options(spec, declared, rounds[:-1])
     widened = len(widen(spec, options, rounds[-1])) > len(options)
     ballot = cast_ballots(options, eligible, rounds, overdue)[-1]
-    return Floor(options, widened, rounds, ballot, overdue)
+    return Floor(options, widened, rounds, ballot, overdue, spec.on_deadline)
 
 
 def conclude(strategy: StrategySpec, floor: Floor, terms: Terms | None = None) -> Conclusion:
     """The result of the round and what follows from it."""
     result = settle(strategy, [option.name for option in floor.options], floor.ballot, terms)
     step = next_step(strategy, floor.options, floor.widened, floor.rounds, result, floor.overdue, terms)
+    if floor.overdue:
+        step = past_deadline(strategy, floor.on_deadline, result, step)
     taken = next((option for option in floor.options if option.name == step.option), None)
     return Conclusion(floor.options, result, step, taken)

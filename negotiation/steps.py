@@ -7,7 +7,7 @@ from typing import Literal
 from domain.decision import Result, ResultKind
 from domain.model import Frozen
 from domain.proposal import Option, Proposal
-from domain.task_type import StrategySpec
+from domain.task_type import OnDeadline, StrategySpec
 from negotiation.settle import Terms, certification, lacking
 from negotiation.strategies import STRATEGIES
 from negotiation.votes import Ballot, cast_ballots
@@ -21,7 +21,8 @@ _OSCILLATES = "stalemate: the votes are those of an earlier round again"
 class Step(Frozen):
     """Where the negotiation goes."""
 
-    go: Literal["again", "decided", "escalate"]
+    go: Literal["again", "decided", "escalate", "failed"]
+    """`failed`: the deadline has passed, and the task type says that this fails the subtask."""
     reason: str
     option: str | None = None
     """What is taken, where it is decided: the result's option or the safe default."""
@@ -66,6 +67,18 @@ def next_step(
     if result.kind is ResultKind.STALEMATE or (stop == _OSCILLATES and _decides_alone(spec, terms)):
         return _on_stalemate(spec, state, stop, again)
     return again if stop is None else Step(go="escalate", reason=f"{state}; {stop}")
+
+
+def past_deadline(spec: StrategySpec, on_deadline: OnDeadline, result: Result, step: Step) -> Step:
+    """The declared outcome where the deadline has passed and the votes do not decide; a veto goes to a person still."""
+    if step.go == "decided" or on_deadline == "escalate":
+        return step
+    if on_deadline == "fail":
+        return Step(go="failed", reason=f"{step.reason}; on_deadline fails the subtask")
+    if spec.safe_default is None or result.kind is ResultKind.BLOCKED:
+        return step
+    reason = f"{step.reason}; on_deadline takes the safe default {spec.safe_default}"
+    return Step(go="decided", reason=reason, option=spec.safe_default)
 
 
 def _decides_alone(spec: StrategySpec, terms: Terms | None) -> bool:

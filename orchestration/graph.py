@@ -46,7 +46,11 @@ def _subtask_graph(saver: BaseCheckpointSaver[str]) -> Graph:
     for name in ("negotiate", "guard", "approve", "answer", "execute"):
         graph.add_node(name, at_node(name, getattr(nodes, name)))
     graph.add_edge(START, "negotiate")
-    graph.add_conditional_edges("negotiate", routes.after_negotiate, ["negotiate", "guard", "approve"])
+    graph.add_conditional_edges(
+        "negotiate",
+        routes.after_negotiate,
+        {"negotiate": "negotiate", "guard": "guard", "approve": "approve", "end": END},
+    )
     graph.add_conditional_edges("guard", routes.after_guard, {"execute": "execute", "approve": "approve", "end": END})
     graph.add_edge("approve", "answer")
     graph.add_conditional_edges("answer", routes.after_answer, {"guard": "guard", "answer": "answer", "end": END})

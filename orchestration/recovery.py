@@ -10,6 +10,7 @@ from domain.task import Lease
 from storage.audit import write_event
 from storage.leases import MAX_CRASHES, POISON, release
 from storage.repositories.approvals import close_approvals, wake_overdue
+from storage.repositories.sla import tell_deadlines
 from tasks.policy import is_transient
 
 MAX_RUN_FAILURES = 5
@@ -36,6 +37,7 @@ async def recover(engine: AsyncEngine) -> int:
     async with engine.begin() as connection:
         await _quarantine(connection)
         woken = await wake_overdue(connection)
+        await tell_deadlines(connection)
         orphaned = await connection.scalar(
             text("SELECT count(*) FROM tasks WHERE due AND status = 'running' AND lease_until < now()")
         )

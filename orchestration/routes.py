@@ -1,6 +1,6 @@
 """Where each graph goes next: pure functions of the state."""
 
-from domain.approval import ApprovalStatus
+from domain.approval import DEFAULT, ApprovalStatus
 from domain.guard import Effect
 from orchestration.state import SubtaskState, TaskState
 
@@ -16,8 +16,8 @@ def after_dispatch(state: TaskState) -> str:
 
 
 def after_negotiate(state: SubtaskState) -> str:
-    """Another round, the guard, or a person."""
-    return {"again": "negotiate", "decided": "guard", "escalated": "approve"}[state["go"]]
+    """Another round, the guard, a person, or the end of a negotiation whose deadline fails it."""
+    return {"again": "negotiate", "decided": "guard", "escalated": "approve", "failed": "end"}[state["go"]]
 
 
 def after_guard(state: SubtaskState) -> str:
@@ -30,7 +30,7 @@ def after_guard(state: SubtaskState) -> str:
 
 def after_answer(state: SubtaskState) -> str:
     """Back to the guard with the answer, on waiting, or to the end."""
-    if state["answer"] == ApprovalStatus.APPROVED:
+    if state["answer"] in (ApprovalStatus.APPROVED, DEFAULT):
         return "guard"
     return "answer" if state["answer"] == ApprovalStatus.OPEN else "end"
 

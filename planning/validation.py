@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 from graphlib import CycleError
 
-from domain.task_type import PlanSpec, SubtaskSpec, TaskType
+from domain.task_type import PlanSpec, Sla, SubtaskSpec, TaskType
 from planning.conditions import parse
 from planning.order import in_order
 from planning.planners import PLANNERS
@@ -31,6 +31,7 @@ def validate_plan(task_type: TaskType, personas: Collection[str], executors: Col
         _check_parts(path, spec, personas, executors)
         _check_fields(path, spec, fields)
         _check_deadlines(path, spec, task_type.sla.deadline)
+        _check_default(path, spec, task_type.sla)
         _check_links(path, index, task_type.plan)
     _check_acyclic(task_type.plan)
     _check_answer(task_type)
@@ -41,6 +42,15 @@ def _check_times(task_type: TaskType) -> None:
     for name in ("deadline", "approval_deadline"):
         if getattr(task_type.sla, name) <= timedelta(0):
             raise PlanProblem(f"sla.{name}", "a positive duration")
+    _check_expiry(task_type)
+
+
+def _check_expiry(task_type: TaskType) -> None:
+    sla, role = task_type.sla, task_type.approver_role
+    if sla.on_expiry == "escalate" and sla.escalate_to in (None, role):
+        raise PlanProblem("sla.escalate_to", f"a second role beside {role!r}: `on_expiry: escalate` asks it")
+    if sla.on_expiry != "escalate" and sla.escalate_to is not None:
+        raise PlanProblem("sla.escalate_to", f"none: `on_expiry: {sla.on_expiry}` asks nobody else")
 
 
 def _check_parts(path: str, spec: SubtaskSpec, personas: Collection[str], executors: Collection[str]) -> None:
@@ -74,6 +84,15 @@ def _check_deadlines(path: str, spec: SubtaskSpec, sla: timedelta) -> None:
         if not timedelta(0) < deadline <= limit:
             raise PlanProblem(f"{path}.{name}", f"a positive duration of at most {limit}, got {deadline}")
         limit = deadline
+    if spec.on_deadline != "escalate" and spec.deadline is None and spec.strategy.deadline is None:
+        raise PlanProblem(f"{path}.on_deadline", "a deadline, or a strategy.deadline, beside it")
+
+
+def _check_default(path: str, spec: SubtaskSpec, sla: Sla) -> None:
+    """Whatever says that the safe action is taken needs one that is named."""
+    for name, said in (("on_deadline", spec.on_deadline), ("sla.on_expiry", sla.on_expiry)):
+        if said == "default" and spec.strategy.safe_default is None:
+            raise PlanProblem(f"{path}.strategy.safe_default", f"the action that `{name}: default` takes")
 
 
 def _check_links(path: str, index: int, plan: PlanSpec) -> None:

@@ -15,6 +15,7 @@ from storage.tables import approvals
 from storage.unit_of_work import UnitOfWork
 from tasks.bindings import shown_to_person
 from tasks.context import StageContext
+from tasks.expire import expire
 from tasks.policy import StagePolicy
 from tasks.settle import settle
 
@@ -59,13 +60,15 @@ async def approve(context: StageContext, subtask_id: str, cause: str) -> dict[st
 
 
 async def collect_answer(context: StageContext, subtask_id: str) -> dict[str, Any]:
-    """Take the person's answer. Returns {answer: approved | refused | expired | open | done | not_done}."""
+    """Take the person's answer. Returns {answer: approved | refused | expired | default | open | done | not_done}."""
     async with context.work() as work:
         approval = await latest_approval(work.connection, context.task.id, subtask_id)
         if approval is None or approval.status is ApprovalStatus.OPEN:
             return {"answer": ApprovalStatus.OPEN.value}
         if approval.cause in QUESTIONS:
             return {"answer": DONE if await settle(context, work, approval) else NOT_DONE}
+        if approval.status is ApprovalStatus.EXPIRED:
+            return {"answer": await expire(context, work, approval)}
         await _close(context, work, subtask_id, approval)
     return {"answer": approval.status.value}
 
@@ -74,8 +77,6 @@ async def _close(context: StageContext, work: UnitOfWork, subtask_id: str, appro
     status, reason = SubtaskStatus.RUNNING, None
     if approval.status is ApprovalStatus.REFUSED:
         status, reason = SubtaskStatus.DENIED, f"refused by {approval.answered_by}: {approval.reason}"
-    elif approval.status is ApprovalStatus.EXPIRED:
-        status, reason = SubtaskStatus.DENIED, "no answer came before the approval's deadline"
     await set_subtask(work.connection, context.task.id, subtask_id, status, reason=reason)
     data = {"approval": approval.id, "status": approval.status.value, "by": approval.answered_by}
     await work.event(f"approve:{approval.id}:taken", f"approve.{approval.status.value}", data, subtask_id)

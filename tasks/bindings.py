@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from domain.approval import Approval, ApprovalStatus
+from domain.approval import Approval
 from domain.canonical import digest
 from domain.decision import Decision
 from domain.proposal import Option
 from domain.task_type import SubtaskSpec
 from negotiation.rounds import declared_options
 from tasks.context import GRAPH_VERSION, StageContext
+
+ESCALATED = "escalated_from"
+"""What a second role is shown beside the rest: the approval that nobody answered."""
 
 
 def shown_to_person(context: StageContext, spec: SubtaskSpec, decision: Decision, cause: str) -> dict[str, Any]:
@@ -38,11 +41,13 @@ def shown_to_person(context: StageContext, spec: SubtaskSpec, decision: Decision
 def is_bound(context: StageContext, spec: SubtaskSpec, decision: Decision, approval: Approval) -> bool:
     """Whether the answer stands for what is true now: same action, arguments, policies, graph and context."""
     shown = shown_to_person(context, spec, decision, approval.cause)
-    return approval.status is ApprovalStatus.APPROVED and approval.digest == digest(shown)
+    if ESCALATED in approval.shown:
+        shown[ESCALATED] = approval.shown[ESCALATED]
+    return approval.stands and approval.digest == digest(shown)
 
 
 def chosen_option(spec: SubtaskSpec, decision: Decision, approval: Approval | None) -> Option | None:
-    """The person's choice where there is one, else the panel's."""
+    """The person's choice where there is one, or the safe action in its place, else the panel's."""
     if approval is None or approval.option is None:
         return decision.option
     if decision.option is not None and decision.option.name == approval.option:

@@ -17,6 +17,8 @@ from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("guard", timeout_seconds=30)
 
+_SETTLED = frozenset({Effect.ALLOW, Effect.DENY, Effect.HALT})
+
 
 async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
     """Judge the decided action. Returns {effect, cause}."""
@@ -33,6 +35,12 @@ async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
         verdict = context.gate.judge(subject)
         verdict = verdict.model_copy(update={"approval_id": bound.id if bound else None})
         await _record(context, work, subtask_id, verdict)
+        if bound is not None and bound.defaulted and verdict.effect not in _SETTLED:
+            # Nobody answered in time, and asking again would go unanswered for ever.
+            reason = f"no answer came in time, and policy asks a person for {option.name}"
+            await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)
+            await work.event(f"guard:{subtask_id}:unanswered", "guard.unanswered", {"option": option.name}, subtask_id)
+            return {"effect": Effect.DENY.value, "cause": ", ".join(verdict.policy_ids)}
     return {"effect": verdict.effect.value, "cause": ", ".join(verdict.policy_ids)}
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from domain.decision import Decision, Shadow
+from domain.decision import Decision, ResultKind, Shadow
 from domain.proposal import Proposal
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from negotiation.conclusion import conclude, floor_of, open_options
 from negotiation.explanation import explain, stated_reasons
 from negotiation.force import in_force, to_calibrate
-from negotiation.rounds import declared_options, resolve
+from negotiation.rounds import Step, declared_options, resolve
 from storage.repositories.negotiation import (
     Seen,
     StoredProposal,
@@ -36,7 +36,7 @@ POLICY = StagePolicy("negotiate", timeout_seconds=600, cached=True)
 
 
 async def negotiate(context: StageContext, subtask_id: str, round: int) -> dict[str, Any]:
-    """Hold round `round`. Returns {go: again | decided | escalated, cause}."""
+    """Hold round `round`. Returns {go: again | decided | escalated | failed, cause}."""
     spec = context.task_type.subtask(subtask_id)
     stored: list[list[StoredProposal]] = []
     if round or context.lease.fence > 1:
@@ -66,7 +66,9 @@ async def _earlier(
         if context.lease.fence == 1 and len(stored) <= round:
             return stored, None
         ended = await find_end(work.connection, context.task.id, subtask_id, round)
-        return stored, _went(ended.decision) if ended.again or ended.decision is not None else None
+        return stored, _went(
+            context.task_type.subtask(subtask_id), ended.decision
+        ) if ended.again or ended.decision is not None else None
 
 
 async def _conclude(
@@ -89,7 +91,9 @@ async def _conclude(
     key = round_key(spec.id, round)
     await work.event(key, f"negotiate.{step.go}", {**data, "reason": step.reason, "struck": struck}, spec.id)
     if step.go == "again":
-        return _went(None)
+        return _went(spec, None)
+    if overdue and not (step.go == "decided" and ended.result.kind is ResultKind.DECIDED):
+        await _past_deadline(context, work, spec, step)
     seen = await _seen(context, work, spec.id, round, ballots)
     decision = Decision(
         task_id=context.task.id,
@@ -115,15 +119,26 @@ async def _conclude(
     )
     await work.add(decisions, decision_row(decision))
     await draw(context, work, spec, decision)
-    return _went(decision)
+    return _went(spec, decision)
 
 
-def _went(decision: Decision | None) -> dict[str, Any]:
+async def _past_deadline(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, step: Step) -> None:
+    """Say which of the declared outcomes the deadline had."""
+    outcome = {"decided": "default", "failed": "fail"}.get(step.go, "escalate")
+    data = {"declared": spec.on_deadline, "outcome": outcome, "reason": step.reason}
+    await work.event(f"deadline:{spec.id}", "deadline.passed", data, spec.id)
+    if step.go == "failed":
+        await set_subtask(work.connection, context.task.id, spec.id, SubtaskStatus.FAILED, reason=step.reason)
+
+
+def _went(spec: SubtaskSpec, decision: Decision | None) -> dict[str, Any]:
     """None: another round follows."""
     if decision is None:
         return {"go": "again", "cause": None}
     if decision.option is not None:
         return {"go": "decided", "cause": None}
+    if spec.on_deadline == "fail" and decision.explanation["overdue"]:
+        return {"go": "failed", "cause": None}
     return {"go": "escalated", "cause": decision.result.kind.value}
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.task import SubtaskStatus, TaskStatus
 from domain.task_type import TaskType
+from storage.repositories.sla import NEAR, SAID, key_of, untold
 from storage.repositories.tasks import end_task
+from storage.unit_of_work import UnitOfWork
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
 
@@ -28,7 +30,10 @@ _STANDS = text(
     "(SELECT json_agg(json_build_object('step', subtask_id, 'executor', executor, 'kind', kind, 'status', status, "
     " 'attempts', attempts, 'error', error) ORDER BY COALESCE(sent_at, at), subtask_id) "
     " FROM actions WHERE task_id = :id) AS acted, "
-    "(SELECT json_agg(a ORDER BY subtask_id) FROM actions a WHERE task_id = :id) AS actions"
+    "(SELECT json_agg(a ORDER BY subtask_id) FROM actions a WHERE task_id = :id) AS actions, "
+    "(SELECT json_agg(json_build_object('event', event, 'subtask', subtask_id, 'at', at, 'data', data) ORDER BY seq) "
+    " FROM events WHERE task_id = :id AND event = ANY(:said)) AS deadlines, "
+    f"(SELECT {NEAR} FROM tasks WHERE id = :id) AS near, now() AS now"
 )
 
 
@@ -36,7 +41,7 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
     """End the task. `denied`: refused at the door; `halted`: cancelled or expired. Returns {status}."""
     task = context.task
     async with context.work(halted_too=True) as work:
-        stands = (await work.connection.execute(_STANDS, {"id": task.id})).one()
+        stands = (await work.connection.execute(_STANDS, {"id": task.id, "said": list(SAID)})).one()
         rows = stands.subtasks or []
         status, reason = end_state(context.task_type, rows, denied, halted)
         answer = next((row["action"] for row in rows if row["subtask_id"] == context.task_type.answer), None)
@@ -50,12 +55,24 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
             # What was done and undone, and by whom, in the order in which it was sent.
             "actions": stands.acted or [],
         }
+        if deadlines := await _deadlines(work, stands):
+            summary["deadlines"] = deadlines
         for action in stands.actions or ():
             # Their ends are written without an event of their own; from here on the chain speaks for them.
             work.state("actions", action)
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
     return {"status": status.value}
+
+
+async def _deadlines(work: UnitOfWork, stands: Row[Any]) -> list[dict[str, Any]]:
+    """What its deadlines led to; what recovery has not told of yet is told with the end."""
+    said: list[dict[str, Any]] = list(stands.deadlines or ())
+    for event in untold(said, near=stands.near, over=work.overdue):
+        data: dict[str, Any] = {"at": "the end"}
+        await work.event(key_of(event), event, data)
+        said.append({"event": event, "subtask": None, "at": stands.now.isoformat(), "data": data})
+    return said
 
 
 def end_state(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.approval import Approval
+from domain.approval import Approval, ApprovalStatus
 from domain.canonical import canonical_json
 from domain.decision import Decision
 from domain.guard import Hop, Subject
@@ -43,7 +43,7 @@ def arguments_subject(
             "strategy": decision.explanation["strategy"]["name"],
             "result": decision.result.kind.value,
             "memory_degraded": decision.memory_degraded,
-            "approved": approval is not None,
+            "approved": approval is not None and approval.status is ApprovalStatus.APPROVED,
         },
     )
 

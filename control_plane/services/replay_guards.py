@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.load import Catalog
-from domain.approval import Approval, ApprovalStatus
+from domain.approval import Approval
 from domain.canonical import canonical_json
 from domain.decision import Decision
 from domain.guard import Hop, Subject, Verdict
@@ -104,6 +104,7 @@ def _arguments(kind: TaskType, spec: SubtaskSpec, records: TaskRecords) -> Itera
 
 def _approval(records: TaskRecords, approval_id: str | None) -> Approval | None:
     found = next((row for row in records.approvals if row["id"] == approval_id), None)
-    if found is None or found["status"] != ApprovalStatus.APPROVED:
+    if found is None:
         return None
-    return Approval.model_validate({name: found[name] for name in Approval.model_fields})
+    approval = Approval.model_validate({name: found[name] for name in Approval.model_fields})
+    return approval if approval.stands else None

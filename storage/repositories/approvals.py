@@ -42,6 +42,12 @@ async def consume_approval(connection: AsyncConnection, approval_id: str) -> boo
     return result.one_or_none() is not None
 
 
+async def take_default(connection: AsyncConnection, approval_id: str, option: str) -> None:
+    """Keep with an approval that nobody answered which option is taken instead."""
+    statement = text("UPDATE approvals SET option = :option WHERE id = :id AND status = 'expired' AND option IS NULL")
+    await connection.execute(statement, {"id": approval_id, "option": option})
+
+
 async def was_taken(connection: AsyncConnection, task_id: str, subtask_id: str, digest: str) -> bool:
     """Whether an answer to exactly this was given and taken: its subtask is no longer parked for it."""
     statement = text(

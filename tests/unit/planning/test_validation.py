@@ -34,6 +34,12 @@ def test_a_sound_plan_passes(make, step):
             {"deadline": timedelta(minutes=5), "strategy": {"name": "x", "deadline": timedelta(minutes=6)}},
             "plan.subtasks[0].strategy.deadline",
         ),
+        ({"on_deadline": "fail"}, "plan.subtasks[0].on_deadline"),
+        ({"deadline": timedelta(1), "on_deadline": "fail"}, "plan.subtasks[0].deadline"),
+        (
+            {"deadline": timedelta(minutes=1), "on_deadline": "default"},
+            "plan.subtasks[0].strategy.safe_default",
+        ),
         ({"depends_on": ["nowhere"]}, "plan.subtasks[0].depends_on[0]"),
         ({"depends_on": ["first"]}, "plan.subtasks[0].depends_on[0]"),
         ({"depends_on": ["second", "second"]}, "plan.subtasks[0].depends_on[1]"),
@@ -58,6 +64,10 @@ def test_a_broken_subtask_is_named(make, step, changes, path):
         ({"stake_field": "name"}, "stake_field"),
         ({"sla": {"deadline": timedelta(0)}}, "sla.deadline"),
         ({"sla": {"deadline": timedelta(1), "approval_deadline": timedelta(0)}}, "sla.approval_deadline"),
+        ({"sla": {"deadline": timedelta(1), "on_expiry": "escalate"}}, "sla.escalate_to"),
+        ({"sla": {"deadline": timedelta(1), "on_expiry": "escalate", "escalate_to": "approver"}}, "sla.escalate_to"),
+        ({"sla": {"deadline": timedelta(1), "escalate_to": "head"}}, "sla.escalate_to"),
+        ({"sla": {"deadline": timedelta(1), "on_expiry": "default"}}, "plan.subtasks[0].strategy.safe_default"),
     ],
 )
 def test_a_broken_task_type_is_named(make, changes, path):
