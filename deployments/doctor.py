@@ -17,6 +17,7 @@ from deployments.strays import find_strays
 from domain.errors import StackError
 from domain.model import Frozen
 from domain.settings import ROOT, Settings
+from storage.roles import TAKE_ROLE
 
 _ROOM_BYTES = 500 * 1024 * 1024
 _UP = "run `parley up`"
@@ -125,17 +126,22 @@ def _strays(settings: Settings, state: StackState) -> list[Ailment]:
 
 
 def _audit(settings: Settings, state: StackState) -> list[Ailment]:
-    """Whether the audit chain belongs to a role of its own, and not to the one that the application logs in as."""
+    """Whether the audit chain belongs to a role of its own, and the application writes as one that may only append."""
     try:
         with psycopg.connect(state.dsn, connect_timeout=3) as connection:
-            found = connection.execute(_CHAIN_IS_OURS).fetchone()
+            owned = connection.execute(_CHAIN_IS_OURS).fetchone()
+            taken = connection.execute(TAKE_ROLE).fetchone()
     except psycopg.Error:
         return []  # `_parts` says so
-    if found is None or not found[0]:
+    if owned is None or not (owned[0] or taken is None):
         return []
+    if owned[0]:
+        problem = "the audit chain belongs to the database's login, which may switch its triggers off"
+    else:
+        problem = "the application writes as the database's login: it may not take the role parley_writer here"
     return [
         Ailment(
-            problem="the audit chain belongs to the database's login, which may switch its triggers off",
+            problem=problem,
             mend="run the last block of storage/migrations/versions/0003_durability.sql as a superuser; "
             "until then rely on anchors kept elsewhere: parley audit anchor --out FILE",
         )

@@ -5,6 +5,8 @@ import threading
 
 import psycopg
 
+from storage.roles import TAKE_ROLE
+
 log = logging.getLogger(__name__)
 
 _BEAT = "UPDATE workers SET heartbeat_at = now() WHERE id = %s"
@@ -44,6 +46,7 @@ class Heartbeat:
         while not self._stop.wait(self._lease_seconds / 3):
             try:
                 with psycopg.connect(self._dsn, connect_timeout=5, autocommit=True) as connection:
+                    connection.execute(TAKE_ROLE)
                     connection.execute(_BEAT, (self._worker_id,))
                     connection.execute(_RENEW, (self._lease_seconds, self._worker_id, list(self._forgotten)))
             except psycopg.Error as error:

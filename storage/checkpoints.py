@@ -11,6 +11,8 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -22,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LeaseLost
 from domain.task import Lease
+from storage.roles import TAKE_ROLE
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -30,6 +33,10 @@ FRESH_SECONDS = 1.0
 
 _alive: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
+# Not by its id, which has the time of the machine that made it: a clock that is behind must not bring back what was.
+_NEWEST = (
+    "WHERE thread_id = %s AND checkpoint_ns = %s ORDER BY CAST(metadata ->> 'step' AS int) DESC, checkpoint_id DESC LIMIT 1"
+)
 # The task's row is locked until the statement ends: a claim raises the fence before it or after it, never between the
 # check and the write. Shared, so that the subtasks of one task do not wait for one another.
 _OWNER = "WITH owner AS MATERIALIZED (SELECT FROM tasks WHERE id = %(task)s AND fence = %(fence)s FOR SHARE)"
@@ -73,6 +80,17 @@ class FencedSaver(AsyncPostgresSaver):
     It writes the rows that AsyncPostgresSaver of the pinned version writes, in the tables that its `setup` makes; the
     fence stays in the checkpoint's metadata. Raises LeaseLost, and then nothing is written.
     """
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that the config names, else the thread's last by its step."""
+        if get_checkpoint_id(config):
+            return await super().aget_tuple(config)
+        place = config["configurable"]
+        async with self._cursor() as cursor:
+            values = place["thread_id"], place.get("checkpoint_ns", "")
+            await cursor.execute(self.SELECT_SQL + _NEWEST, values, binary=True)
+            row = await cursor.fetchone()
+        return await self._load_checkpoint_tuple(row) if row is not None else None
 
     async def aput(
         self,
@@ -157,6 +175,10 @@ async def check(connection: AsyncConnection[Any]) -> None:
     _alive[connection] = now
 
 
+async def _take_role(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(TAKE_ROLE)
+
+
 async def open_pool(dsn: str, *, size: int = 12) -> Pool:
     """A checked pool, so that a restarted Postgres does not leave dead connections behind."""
     pool: Pool = AsyncConnectionPool(
@@ -165,6 +187,7 @@ async def open_pool(dsn: str, *, size: int = 12) -> Pool:
         max_size=size,
         open=False,
         check=check,
+        configure=_take_role,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
     )
     await pool.open(wait=True)

@@ -22,6 +22,7 @@ from memory.index import open_index
 from orchestration.retention import drop_threads
 from storage.audit import write_event
 from storage.repositories import erasure
+from storage.roles import LEAVE_ROLE
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,13 @@ async def _in_postgres(
 async def _vacuum(connection: AsyncConnection) -> None:
     """Free what the old rows took, so that it is written over; Postgres does it by itself where we may not."""
     await connection.execution_options(isolation_level="AUTOCOMMIT")
-    for name in ("tasks", "snapshots", "proposals", "decisions", "approvals", "memories", "events", "verdicts"):
-        await connection.execute(text(f'VACUUM "{name}"'))
+    await connection.execute(text(LEAVE_ROLE))
+    try:
+        for name in ("tasks", "snapshots", "proposals", "decisions", "approvals", "memories", "events", "verdicts"):
+            await connection.execute(text(f'VACUUM "{name}"'))
+    finally:
+        # It is the owner's now: nobody else is given it.
+        await connection.invalidate()
 
 
 async def _in_index(settings: Settings, memories: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
