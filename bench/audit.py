@@ -15,9 +15,10 @@ from sqlalchemy import text
 
 from bench.direct import run_direct, submit
 from bench.lanes import stack, variables
-from control_plane.services import anchors, audit
+from control_plane.services import audit
 from domain.settings import Settings
 from domain.task import Lane
+from orchestration import anchors
 from orchestration.run import Runtime
 from orchestration.wiring import open_runtime
 from storage import audit as writing

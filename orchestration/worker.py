@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.errors import LeaseLost
 from domain.settings import Settings
 from domain.task import Lane
+from orchestration.anchoring import keep_anchored
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
 from orchestration.recovery import recover, set_back
@@ -50,6 +51,7 @@ class Worker:
         await self._register()
         self._heartbeat.start()
         loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._recover())]
+        loops.append(asyncio.create_task(keep_anchored(self._runtime.dsn, self._settings)))
         try:
             while not self._stop.is_set():
                 await self._round()

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.soak.parts import Stack
 from catalog.cases import Case
-from control_plane.services import anchors, inbox
+from control_plane.services import inbox
 from domain.errors import AnswerRefused
 from domain.task import Lane
 from domain.task_type import TaskType
+from orchestration import anchors
 from orchestration.submission import submit_task
 
 SUBMITTER, PERSON = "soak", "soak-person"

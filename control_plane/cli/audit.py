@@ -89,7 +89,7 @@ def anchor(
 
     Example: parley audit anchor --out /mnt/elsewhere/anchors.jsonl
     """
-    from control_plane.services import anchors as service
+    from orchestration import anchors as service
 
     home = settings().home
     made = with_engine(lambda engine: service.anchor(engine, home, out))

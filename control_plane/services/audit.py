@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from control_plane.services import anchors as anchoring
 from domain.audit import Entry, as_plain
 from domain.audit_check import Found, Problem, check
 from domain.errors import InputError, NotFound
 from domain.merkle import Head, proven
+from orchestration import anchors as anchoring
 from storage.repositories.chains import load_found, task_ids
 
 FORMAT = "parley-evidence/1"

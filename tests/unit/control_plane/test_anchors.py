@@ -2,7 +2,7 @@
 
 import stat
 
-from control_plane.services.anchors import folder, is_signed, known_key, public_of, signing_key
+from orchestration.anchors import folder, is_signed, known_key, public_of, signing_key
 from domain.canonical import canonical_json
 
 

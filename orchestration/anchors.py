@@ -40,6 +40,9 @@ class Anchors:
     """As the newest anchor has them."""
     problems: list[Problem] = field(default_factory=list)
     line_hash: str = NONE
+    lines: int = 0
+    size: int = 0
+    """Bytes of the file that were read: whole lines alone."""
 
     def sorted_heads(self) -> list[Head]:
         """In the order of the tree's leaves."""
@@ -83,23 +86,32 @@ def is_signed(header: Mapping[str, Any], signature: str) -> bool:
     return True
 
 
-def read_anchors(path: Path, key: str | None) -> Anchors:
-    """Every anchor of the file, each checked: its signature (by `key`, where one is known) and the line before."""
-    anchors = Anchors(path)
+def read_anchors(path: Path, key: str | None, known: Anchors | None = None) -> Anchors:
+    """Every anchor of the file, each checked: its signature (by `key`, where one is known) and the line before.
+
+    With `known`, what was read earlier, only the lines behind it are read.
+    """
     if not path.exists():
-        return anchors
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+        return Anchors(path)
+    goes_on = known is not None and not known.problems and path.stat().st_size >= known.size
+    anchors = known if known is not None and goes_on else Anchors(path)
+    with path.open("rb") as file:
+        file.seek(anchors.size)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # Whoever wrote it died over it, and the next anchor takes its place.
             problem = _take(anchors, line, key)
+            anchors.lines += 1
             if problem is not None:
-                anchors.problems.append(Problem("", None, "anchor", f"{path}, line {number}: {problem}"))
+                anchors.problems.append(Problem("", None, "anchor", f"{path}, line {anchors.lines}: {problem}"))
                 return anchors
+            anchors.size += len(line)
     if anchors.header is not None and root(anchors.sorted_heads()).hex() != anchors.header["root"]:
         anchors.problems.append(Problem("", None, "anchor", f"{path}: the newest root is not that of its heads"))
     return anchors
 
 
-def _take(anchors: Anchors, line: str, key: str | None) -> str | None:
+def _take(anchors: Anchors, line: bytes, key: str | None) -> str | None:
     """Take one line in; why it cannot be, if so."""
     try:
         found = json.loads(line)
@@ -138,8 +150,11 @@ class Anchored:
     problems: list[Problem]
 
 
-async def anchor(engine: AsyncEngine, home: Path, out: Path | None) -> Anchored:
-    """Append an anchor over all heads. Refused where the database no longer has what the newest anchor holds."""
+async def anchor(engine: AsyncEngine, home: Path, out: Path | None, known: Anchors | None = None) -> Anchored:
+    """Append an anchor over all heads. Refused where the database no longer has what the newest anchor holds.
+
+    `known` is what was read of the file earlier; it is brought up to date.
+    """
     path = out or folder(home) / "anchors.jsonl"
     key = signing_key(home)
     try:
@@ -150,8 +165,8 @@ async def anchor(engine: AsyncEngine, home: Path, out: Path | None) -> Anchored:
     with file:
         # Of two that anchor at once the second waits for the first one's line.
         fcntl.flock(file, fcntl.LOCK_EX)
-        anchors = read_anchors(path, public_of(key))
-        problems = anchors.problems
+        anchors = read_anchors(path, public_of(key), known)
+        problems = [*anchors.problems]
         async with engine.connect() as connection:
             heads = await all_heads(connection)
             changed = [head for head in heads if anchors.heads.get(head.task_id) != head]
@@ -160,6 +175,7 @@ async def anchor(engine: AsyncEngine, home: Path, out: Path | None) -> Anchored:
         problems.extend(_lost(anchors, heads, grown, links))
         if problems:
             return Anchored(path, None, 0, problems)
+        file.truncate(anchors.size)
         header = _append(file, key, anchors, heads, changed)
     return Anchored(path, header, len(changed), [])
 
