@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from control_plane.cli.main import main
-from control_plane.services import anchors, audit
+from control_plane.services import audit
 from control_plane.services.forks import Fork, fork_task
 from control_plane.services.inbox import approve
 from domain.audit import erased_json
 from domain.errors import LeaseLost, NotFound
 from domain.task import Lane, TaskStatus
+from orchestration import anchors
 from orchestration.direct import DIRECT
 from orchestration.run import Runtime, make_context, run_task
 from orchestration.submission import submit_task

@@ -67,6 +67,8 @@ def engine(dsn: str) -> Iterator[Engine]:
 def clean(engine: Engine) -> Engine:
     with engine.begin() as connection:
         names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables if not table.name.startswith("audit_"))
+        # Only the tables' owner may.
+        connection.execute(text("SET LOCAL ROLE NONE"))
         connection.execute(text(f"TRUNCATE {names} CASCADE"))
     return engine
 
