@@ -47,8 +47,10 @@ CLAIMED: ContextVar[Claimed | None] = ContextVar("parley_claimed", default=None)
     persist_result=False,
     result_storage=RESULTS,
 )
-async def orchestrate_task(task_id: str) -> State[Any]:
+async def orchestrate_task(task_id: str, fence: int | None = None) -> State[Any]:
     """Run the task until it ends or is parked for a person; may be run any number of times, by anyone.
+
+    `fence`: of the lease that a worker runs it with, so that the run can be told from its successors.
 
     Raises NotFound.
     """
@@ -104,6 +106,6 @@ async def run_claim(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
     """Run a task that a worker has claimed as a flow run in the worker's process."""
     token = CLAIMED.set(Claimed(runtime=runtime, claim=claim, graphs=graphs))
     try:
-        await orchestrate_task(claim.lease.task_id)
+        await orchestrate_task(claim.lease.task_id, claim.lease.fence)
     finally:
         CLAIMED.reset(token)

@@ -5,6 +5,7 @@ import signal
 
 from domain.settings import Settings
 from domain.task import Lane
+from flows.disagreement import keep_agreeing
 from flows.orchestrate_task import run_claim
 from orchestration.direct import DIRECT
 from orchestration.graph import Graphs
@@ -27,4 +28,9 @@ async def serve(settings: Settings, seconds: float | None = None) -> None:
             loop.add_signal_handler(name, worker.stop)
         if seconds is not None:
             loop.call_later(seconds, worker.stop)
-        await worker.run()
+        agreeing = asyncio.create_task(keep_agreeing(runtime.engine))
+        try:
+            await worker.run()
+        finally:
+            agreeing.cancel()
+            await asyncio.gather(agreeing, return_exceptions=True)
