@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test check faults bench bench-negotiation soak lock format
+.PHONY: demo test simulate check faults bench bench-negotiation soak lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -17,6 +17,9 @@ test: $(VENV)/.installed
 
 faults: $(VENV)/.installed
 	$(BIN)/python -m tests.faults.matrix
+
+simulate: $(VENV)/.installed
+	$(BIN)/python -m tests.simulator --histories 1000
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

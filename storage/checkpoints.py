@@ -35,7 +35,8 @@ _alive: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
 # Not by its id, which has the time of the machine that made it: a clock that is behind must not bring back what was.
 _NEWEST = (
-    "WHERE thread_id = %s AND checkpoint_ns = %s ORDER BY CAST(metadata ->> 'step' AS int) DESC, checkpoint_id DESC LIMIT 1"
+    "WHERE thread_id = %s AND checkpoint_ns = %s "
+    "ORDER BY CAST(metadata ->> 'step' AS int) DESC, checkpoint_id DESC LIMIT 1"
 )
 # The task's row is locked until the statement ends: a claim raises the fence before it or after it, never between the
 # check and the write. Shared, so that the subtasks of one task do not wait for one another.

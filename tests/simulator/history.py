@@ -63,6 +63,8 @@ class History:
     payload: dict[str, Any] = field(default_factory=dict)
     actors: list[Actor] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    ended: bool = False
+    """A run came to an end state."""
     duplicated: bool = False
     """The same claim was run twice at once."""
     wrong: list[str] = field(default_factory=list)
@@ -78,8 +80,11 @@ class History:
         """From the submission to the end."""
         try:
             await self._submit()
-            for _ in range(self.rng.randint(6, 40)):
+            left = self.rng.randint(6, 40)
+            while left > 0:
                 await self._move()
+                # What comes behind the end is worth a few moves.
+                left -= 8 if self.ended else 1
             await self._calm()
         finally:
             await self._clear()
@@ -142,8 +147,12 @@ class History:
             return False
         waiter = self.rng.choice(waiting)
         self.tell(f"{actor.name}: {waiter.at}")
+        stale = actor.lease is not None and actor.lease.fence < self.world.fence and waiter.at.endswith(" transaction")
         await self.stage.turns.let(waiter)
         self._hear()
+        fresh = [one.at for one in self.stage.turns.waiting_of(actor) if one not in waiting]
+        if stale and any(at.endswith("checkpoint") or " sends " in at for at in fresh):
+            self.wrong.append(f"{actor.name} went on from `{waiter.at}`, though its fence was stale")
         return True
 
     async def _start(self, lease: Lease | None = None, host: Host | None = None, mortal: bool = True) -> Actor:
@@ -169,8 +178,8 @@ class History:
     async def _end(self, actor: Actor) -> None:
         self.tell(f"{actor.name} is killed")
         actor.dead = True
-        for waiter in self.stage.turns.waiting_of(actor):
-            await self.stage.turns.let(waiter)
+        while waiting := self.stage.turns.waiting_of(actor):
+            await self.stage.turns.let(waiting[0])
 
     async def _pass_time(self, seconds: float | None = None) -> None:
         if seconds is None:
@@ -220,7 +229,9 @@ class History:
                 await inbox.refuse(engine, one.id, digest=digest, **why)
             else:
                 await inbox.approve(engine, one.id, action=option, digest=digest, **why)
-            self.said.append(Said(self.world.now, one.subtask_id, one.cause, "refused" if refuse else "approved", option))
+            self.said.append(
+                Said(self.world.now, one.subtask_id, one.cause, "refused" if refuse else "approved", option)
+            )
             if wrong or principal == "ann":
                 self.wrong.append(f"an answer by {principal} was taken (wrong digest: {wrong})")
         except InputError as error:
@@ -280,7 +291,9 @@ class History:
             actor.lease = claim.lease
             self.world.fence = max(self.world.fence, claim.lease.fence)
         try:
-            status = await run_task(runtime, actor.lease, LANE, self.stage.graphs())
+            with self.stage.graphs() as graphs:
+                status = await run_task(runtime, actor.lease, LANE, graphs)
+            self.ended |= status in END_STATES
         except LeaseLost:
             raise
         except Exception as error:

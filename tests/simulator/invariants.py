@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from control_plane.services.audit import verify
 from domain.action import ExecutorKind
+from domain.approval import QUESTIONS
 from tests.simulator.history import History
 from tests.simulator.pilot import REVIEW_FROM
 from tests.simulator.world import Happened
@@ -25,6 +26,8 @@ _ROWS = {
     "turned": "SELECT c.thread_id FROM checkpoints c JOIN checkpoints p ON p.thread_id = c.thread_id AND "
     "p.checkpoint_id = c.parent_checkpoint_id WHERE (c.thread_id = :id OR starts_with(c.thread_id, :id || '/')) "
     "AND (c.metadata ->> 'fence')::int < (p.metadata ->> 'fence')::int",
+    "stale": "SELECT key, fence, newer FROM (SELECT key, fence, max(fence) OVER (ORDER BY seq) AS newer FROM events "
+    "WHERE task_id = :id) e WHERE fence < newer",
     "lost": "SELECT id, status FROM approvals WHERE task_id = :id AND status = 'open'",
 }
 
@@ -73,10 +76,8 @@ def _permissions(history: History, found: dict[str, list[Any]]) -> Iterator[str]
         if step not in decided:
             yield f"decision: {step} happened without one"
             continue
-        answers = [
-            said for said in history.said
-            if said.subtask_id == step and said.at < one.at and said.status == "approved" and said.option not in ("done", "not_done")
-        ]  # fmt: skip
+        before = (said for said in history.said if said.subtask_id == step and said.at < one.at)
+        answers = [said for said in before if said.status == "approved" and said.cause not in QUESTIONS]
         if (history.payload["amount"] >= REVIEW_FROM or decided[step] is None) and not answers:
             yield f"approval: {step} happened without one"
         wanted = decided[step] or (answers[-1].option if answers else None)
@@ -124,6 +125,8 @@ def _records(history: History, found: dict[str, list[Any]]) -> Iterator[str]:
         told = [(row.subtask_id, row.event) for row in found["events"] if row.event == event]
         if len(told) != len(set(told)):
             yield f"events: {event} stands twice"
+    for row in found["stale"]:
+        yield f"fence: {row.key} was written under fence {row.fence} when {row.newer} stood"
     if found["lost"] and found["task"][0].ended_at is not None:
         yield "approvals: one is open at the task's end"
     # Two runs of one claim have one fence: nothing tells them apart.

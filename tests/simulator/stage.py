@@ -1,9 +1,9 @@
 """Where histories are played: a database whose clock can be moved, workers' clocks, and the product's own parts."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +84,7 @@ class Stage:
     pool: Pool
     catalog: Catalog
     turns: Turns
+    slots: list[Graphs] = field(default_factory=list)
     ticks: int = 0
     seconds: float = 0.0
     """How far its clock was moved."""
@@ -104,8 +105,16 @@ class Stage:
             cancel_grace_seconds=600.0, executors=lambda _: made,
         )  # fmt: skip
 
-    def graphs(self) -> Graphs:
+    @contextmanager
+    def graphs(self) -> Iterator[Graphs]:
         """A pair of its own for each run, whose checkpoints wait for their turn."""
+        made = self.slots.pop() if self.slots else self._build()
+        try:
+            yield made
+        finally:
+            self.slots.append(made)
+
+    def _build(self) -> Graphs:
         savers = GatedSaver(self.pool), GatedSaver(self.pool)
         for saver in savers:
             saver.turns = self.turns
