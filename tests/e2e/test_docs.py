@@ -9,8 +9,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from typer.main import get_command
 
 from control_plane.cli.main import app
+from control_plane.services.forks import STAGES
+from domain.action import ExecutorKind
 from domain.calibration import CalibrationStatus
 from domain.decision import ResultKind
+from domain.settings import Settings
 from domain.task_type import CertifySpec, StrategySpec
 from guardrails.filters import FILTERS
 from guardrails.schema import FACTS
@@ -25,6 +28,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 DRAWN = re.compile(r"^  (\S+) --> (\S+?)(?::.*)?$", re.MULTILINE)
 COMMAND = re.compile(r"`parley ([a-z]+)|^(?:    \$ |\$ )?parley ([a-z]+)", re.MULTILINE)
 STORED = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
+SETTINGS = {name: field for name, field in Settings.model_fields.items() if name != "home"}
 ENDS = {"__start__": "[*]", "__end__": "[*]"}
 
 
@@ -81,6 +85,9 @@ def test_the_readme_names_every_command_and_no_other() -> None:
         ("docs/calibration.md", [status.value for status in CalibrationStatus]),
         ("docs/guardrails.md", FILTERS),
         ("docs/guardrails.md", FACTS),
+        ("docs/reliability.md", [kind.value for kind in ExecutorKind]),
+        ("docs/howto/replay_and_fork.md", STAGES),
+        ("docs/runbooks/stack.md", [field.alias or f"PARLEY_{name.upper()}" for name, field in SETTINGS.items()]),
     ],
 )
 def test_tables_name_what_there_is(page: str, names: Any) -> None:
@@ -138,3 +145,16 @@ def test_the_facts_of_each_hop_are_listed(hop: str) -> None:
     row = next(line for line in _text("docs/guardrails.md").splitlines() if line.startswith(f"| {hop} |"))
     if hop != "retrieved":
         assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) - {"abstain"} == set(FACTS[hop])
+
+
+@pytest.mark.parametrize("folder", ["howto", "runbooks"])
+def test_each_page_is_linked_from_another(folder: str) -> None:
+    linked = {(page.parent / file).resolve() for page in PAGES for file, _ in LINK.findall(page.read_text("utf-8"))}
+    assert set((ROOT / "docs" / folder).glob("*.md")) <= linked
+
+
+def test_each_kind_of_audit_problem_has_its_meaning() -> None:
+    found = set(re.findall(r'Problem\([^()]*?, "([a-z]+)", ', _text("domain/audit_check.py")))
+    assert found == {"edited", "missing", "reordered", "outside", "head", "cut"}
+    for kind in (*found, "anchor"):
+        assert re.search(rf"^\| `{kind}` \|", _text("docs/audit.md"), re.MULTILINE), kind
