@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -143,6 +144,8 @@ class Worker:
     """Seconds and resident mebibytes, over one process's life."""
     _child: Child | None = None
     _since: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """The supervisor does not see a process between its kill and its successor's start."""
 
     def start(self) -> None:
         """Start a new process."""
@@ -159,21 +162,23 @@ class Worker:
 
     def look(self, database: Database) -> None:
         """Start it anew where it ended by itself; sample its memory where it runs."""
-        if self._child is None:
-            return
-        if alive(self._child):
-            self.memory.append((time.monotonic() - self._since, _resident(self._child.pid)))
-        elif database.up:
-            self.ended.append(self._child.pid)
-            self.start()
+        with self._lock:
+            if self._child is None:
+                return
+            if alive(self._child):
+                self.memory.append((time.monotonic() - self._since, _resident(self._child.pid)))
+            elif database.up:
+                self.ended.append(self._child.pid)
+                self.start()
 
     def kill(self) -> None:
         """SIGKILL it and start it anew."""
-        if self._child is not None and alive(self._child):
-            os.kill(self._child.pid, signal.SIGKILL)
-            self.kills += 1
-            wait_until(lambda: self._child is None or not alive(self._child), 10)
-        self.start()
+        with self._lock:
+            if self._child is not None and alive(self._child):
+                os.kill(self._child.pid, signal.SIGKILL)
+                self.kills += 1
+                wait_until(lambda: self._child is None or not alive(self._child), 10)
+            self.start()
 
     def stop(self) -> None:
         """Let it finish, then end it."""
