@@ -132,10 +132,14 @@ STATED: Mapping[str, Stated] = {
     "actions": Stated(
         "actions", ("subtask_id",), ("idempotency_key", "executor", "status"), ("request", "response", "error")
     ),
+    "ends": Stated("subtasks", ("subtask_id",), ("status", "action"), ("reason",)),
+    "records": Stated("records", ("idempotency_key",), ("action",), ("arguments",)),
     "memories": Stated("memories", ("id",), ("kind", "task_type"), ("text",)),
     "outcomes": Stated("outcomes", (), ("label", "right_action", "recorded_by"), ()),
 }
-"""By what is stated: what was asked of a person and what was answered are two statements about one row."""
+"""By what is stated: what was asked of a person and what was answered are two statements about one row; `ends` is how
+its subtasks ended.
+"""
 
 
 def row_key(stated: Stated, row: Mapping[str, Any]) -> str:

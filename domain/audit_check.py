@@ -155,7 +155,19 @@ def _should_be_stated(found: Found, kind: str, row: Row) -> bool:
     if kind == "actions":
         # The task's end speaks for all of them.
         return any(entry.event == ENDS for entry in found.chain)
+    if kind == "ends":
+        return _speaks_of_ends(found)
+    if kind == "records":
+        # A call that nothing tells the end of may leave its record behind the task's end.
+        actions = found.rows.get("actions", ())
+        doubtful = any(one["idempotency_key"] == row["idempotency_key"] and one["status"] != "done" for one in actions)
+        return _speaks_of_ends(found) and not doubtful
     return True
+
+
+def _speaks_of_ends(found: Found) -> bool:
+    """Whether its end speaks for its subtasks and records; ends of older releases do not."""
+    return any(entry.event == ENDS and "ends" in ((entry.body or {}).get("rows") or {}) for entry in found.chain)
 
 
 def _task(found: Found) -> Iterator[Problem]:

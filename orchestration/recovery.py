@@ -10,6 +10,7 @@ from domain.task import Lease
 from storage.audit import write_event
 from storage.leases import MAX_CRASHES, POISON, release
 from storage.repositories.approvals import close_approvals, wake_overdue
+from storage.repositories.chains import ended_rows
 from storage.repositories.sla import tell_deadlines
 from tasks.policy import is_transient
 
@@ -48,7 +49,7 @@ async def _quarantine(connection: AsyncConnection) -> None:
     """Put away what killed its workers: it is never claimed again."""
     reason = f"its runs killed their worker {MAX_CRASHES} times in a row"
     for row in (await connection.execute(_POISONED, {"reason": reason})).all():
-        by: Any = {"fence": row.fence, "actor": "recover"}
+        by: Any = {"fence": row.fence, "actor": "recover", "rows": await ended_rows(connection, row.id)}
         await write_event(connection, row.id, "quarantine", "run.quarantined", {"reason": reason}, **by)
         await close_approvals(connection, row.id)
 
@@ -83,6 +84,7 @@ async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> N
                 ),
                 {"reason": told, "task": lease.task_id, "fence": lease.fence},
             )
+            by["rows"] = await ended_rows(connection, lease.task_id)
             await write_event(connection, lease.task_id, "quarantine", "run.quarantined", {"reason": told}, **by)
             return
     await release(engine, lease, delay=float(2 ** int(failures or 1)))

@@ -31,6 +31,8 @@ _STANDS = text(
     " 'attempts', attempts, 'error', error) ORDER BY COALESCE(sent_at, at), subtask_id) "
     " FROM actions WHERE task_id = :id) AS acted, "
     "(SELECT json_agg(a ORDER BY subtask_id) FROM actions a WHERE task_id = :id) AS actions, "
+    "(SELECT json_agg(r ORDER BY r.idempotency_key) FROM records r JOIN actions a USING (idempotency_key) "
+    " WHERE a.task_id = :id) AS records, "
     "(SELECT json_agg(json_build_object('event', event, 'subtask', subtask_id, 'at', at, 'data', data) ORDER BY seq) "
     " FROM events WHERE task_id = :id AND event = ANY(:said)) AS deadlines, "
     f"(SELECT {NEAR} FROM tasks WHERE id = :id) AS near, now() AS now"
@@ -57,9 +59,10 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
         }
         if deadlines := await _deadlines(work, stands):
             summary["deadlines"] = deadlines
-        for action in stands.actions or ():
-            # Their ends are written without an event of their own; from here on the chain speaks for them.
-            work.state("actions", action)
+        # Their ends are written without events of their own; from here on the chain speaks for them.
+        for kind, ended in (("actions", stands.actions), ("records", stands.records), ("ends", rows)):
+            for row in ended or ():
+                work.state(kind, row)
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
     return {"status": status.value}

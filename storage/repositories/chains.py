@@ -71,10 +71,38 @@ async def load_found(connection: AsyncConnection, ids: Sequence[str], *, whole: 
     return [Found(one, chains[one], heads.get(one), told[one], rows[one], tasks.get(one)) for one in ids]
 
 
+_ENDED = {
+    "actions": "status IN ('done', 'failed', 'refused', 'unknown')",
+    "ends": "ended_at IS NOT NULL",
+    # By their actions' keys: records are not kept by task.
+    "records": "idempotency_key IN (SELECT idempotency_key FROM actions WHERE task_id = :id)",
+}
+_ENDS = {
+    kind: text(
+        f"SELECT {', '.join(_columns(STATED[kind].table))} FROM {STATED[kind].table} WHERE task_id = :id AND {ended}"
+    )
+    for kind, ended in _ENDED.items()
+}
+
+
+async def ended_rows(connection: AsyncConnection, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The task's actions and subtasks that have ended, and its records: nothing changes them any more."""
+    return [
+        (kind, dict(row))
+        for kind, query in _ENDS.items()
+        for row in (await connection.execute(query, {"id": task_id})).mappings()
+    ]
+
+
 async def stated_rows(connection: AsyncConnection, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """The rows that a task has now, each with the kind of statement that is made about it."""
+    """The rows that a task has now, each with the kind of statement that is made about it.
+
+    How its subtasks end is told when it ends.
+    """
     found: list[tuple[str, Mapping[str, Any]]] = []
     for kind, how in STATED.items():
+        if kind == "ends":
+            continue
         rows = (await connection.execute(_ROWS[how.table], {"ids": [task_id]})).mappings()
         found += [(kind, dict(row)) for row in rows if kind != "answers" or row["status"] in ANSWERED]
     return found

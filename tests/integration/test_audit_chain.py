@@ -20,6 +20,7 @@ from domain.errors import LeaseLost, NotFound
 from domain.task import Lane, TaskStatus
 from orchestration import anchors
 from orchestration.direct import DIRECT
+from orchestration.recovery import set_back
 from orchestration.run import Runtime, make_context, run_task
 from orchestration.submission import submit_task
 from storage.leases import claim_one
@@ -135,6 +136,18 @@ EDITS = {
     ),
     "the payload": ("UPDATE tasks SET payload = payload || '{\"Amount\": 1}' WHERE id = %s", "edited"),
     "the answer": ("UPDATE tasks SET answer = 'decline' WHERE id = %s", "edited"),
+    "a subtask's status": ("UPDATE subtasks SET status = 'denied' WHERE task_id = %s", "edited"),
+    "a subtask's action": ("UPDATE subtasks SET action = 'decline' WHERE task_id = %s", "edited"),
+    "a subtask's reason": ("UPDATE subtasks SET reason = 'else' WHERE task_id = %s", "edited"),
+    "a forged subtask": ("INSERT INTO subtasks (task_id, subtask_id, status) VALUES (%s, 'x', 'done')", "outside"),
+    "a record": ("UPDATE records SET action = 'decline' WHERE task_id = %s", "edited"),
+    "a record's arguments": ("UPDATE records SET arguments = '{\"a\": 1}' WHERE task_id = %s", "edited"),
+    "a record gone": ("DELETE FROM records WHERE task_id = %s", "missing"),
+    "a forged record": (
+        "INSERT INTO records (idempotency_key, task_id, action, arguments) VALUES ('x', %s, 'approve', '{}')",
+        "outside",
+    ),
+    "an action gone": ("DELETE FROM actions WHERE task_id = %s", "missing"),
     "an action": ('UPDATE actions SET response = \'{"status": "other"}\' WHERE task_id = %s', "edited"),
 }
 
@@ -148,6 +161,39 @@ async def test_what_was_changed_is_found(parts: tuple[Runtime, Path], what: str)
     found = await kinds(runtime, home)
     assert kind in {one for one, _, _ in found}
     assert {task for _, task, _ in found} == {task_id}
+
+
+QUARANTINED = {
+    "an action": 'UPDATE actions SET response = \'{"status": "other"}\' WHERE task_id = %s',
+    "a record": "UPDATE records SET action = 'decline' WHERE task_id = %s",
+    "a subtask": "UPDATE subtasks SET status = 'denied' WHERE task_id = %s",
+}
+
+
+@pytest.mark.parametrize("what", QUARANTINED)
+async def test_what_a_quarantined_task_did_is_spoken_for(
+    parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    runtime, home = parts
+    kind = runtime.catalog.task_type("credit_review")
+    task_id = (await submit_task(runtime.engine, kind, CLEAR, principal="ann", lane=Lane.DIRECT)).task_id
+    monkeypatch.setattr("orchestration.recovery.MAX_RUN_FAILURES", 1)
+    monkeypatch.setattr("orchestration.stages.report", _broken)
+    claim = await claim_one(runtime.engine, "test", task_id, seconds=60)
+    assert claim is not None
+    with pytest.raises(RuntimeError) as failure:
+        await run_task(runtime, claim.lease, DIRECT, runtime.graphs())
+    await set_back(runtime.engine, claim.lease, failure.value)
+    async with runtime.engine.connect() as connection:
+        status = await connection.scalar(text("SELECT status FROM tasks WHERE id = :id"), {"id": task_id})
+    assert status == "quarantined"
+    assert await kinds(runtime, home) == []
+    tamper(runtime, QUARANTINED[what], task_id)
+    assert [(one, task) for one, task, _ in await kinds(runtime, home)] == [("edited", task_id)]
+
+
+async def _broken(*given: Any) -> Any:
+    raise RuntimeError("it cannot be told")
 
 
 def _cut(runtime: Runtime, task_id: str, last: int) -> None:
