@@ -13,6 +13,7 @@ from control_plane.services.forks import STAGES
 from domain.action import ExecutorKind
 from domain.calibration import CalibrationStatus
 from domain.decision import ResultKind
+from domain.guard import Hop
 from domain.settings import Settings
 from domain.task_type import CertifySpec, StrategySpec
 from guardrails.filters import FILTERS
@@ -141,7 +142,7 @@ def test_commands_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("hop", FACTS)
-def test_the_facts_of_each_hop_are_listed(hop: str) -> None:
+def test_the_facts_of_each_hop_are_listed(hop: Hop) -> None:
     row = next(line for line in _text("docs/guardrails.md").splitlines() if line.startswith(f"| {hop} |"))
     if hop != "retrieved":
         assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) - {"abstain"} == set(FACTS[hop])
