@@ -20,7 +20,8 @@ Why = Annotated[str, typer.Option("--reason", help="Why; kept with the event.")]
 def cancel(task: TaskId, reason: Why = "", as_: As = None, as_json: Json = False) -> None:
     """Cancel a task: nothing more is called or done for it. Exit code 1 when it has ended already.
 
-    What is being called at that moment is awaited for PARLEY_CANCEL_GRACE_SECONDS. What was done stays done.
+    What is being called at that moment is awaited for PARLEY_CANCEL_GRACE_SECONDS. What was done is undone
+    where the task type says how (`compensate`), and stays done elsewhere.
 
     Example: parley cancel 0198c1f2-... --reason "withdrawn by the applicant"
     """

@@ -29,6 +29,7 @@ def approvals(as_json: Json = False) -> None:
     say(f"{len(found)} open")
     if found:
         say("answer with: parley approve ID --reason TEXT, or parley refuse ID --reason TEXT")
+        say("what became of an action: parley approve ID --action done|not_done --reason TEXT")
 
 
 def _describe(row: dict[str, Any]) -> None:
@@ -38,7 +39,7 @@ def _describe(row: dict[str, Any]) -> None:
     options = as_text(list(shown.get("options", ())))
     asked = f"to {as_text(shown['action'])}" if shown.get("action") else f"choose one of {options}"
     say(f"  asked: {asked}. {as_text(shown.get('reason', ''))}")
-    for name in ("arguments", "reasons", "tally", "payload"):
+    for name in ("sent", "arguments", "reasons", "tally", "payload"):
         if shown.get(name):
             say(f"  {name}: {as_text(shown[name])}")
     say(f"  digest: {row['digest']}\n")

@@ -20,9 +20,9 @@ _PIPED_WIDTH = 200
 
 def console(*, stderr: bool = False) -> Console:
     """A console; wide when nobody watches, so that ids stay whole."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    made = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
+        made = Console(stderr=stderr, highlight=False, emoji=False, width=_PIPED_WIDTH)
     return made
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from control_plane.services.replay_checks import Check, Material, compared
+from domain.approval import EFFECT_UNKNOWN
 from domain.plan import Plan
 from domain.task import SubtaskStatus, TaskStatus
 from planning.schedule import advance
@@ -53,6 +54,12 @@ def _subtask(records: TaskRecords, row: dict[str, Any]) -> End:
     if action is not None and action["status"] in _ACTIONS:
         end = _ACTIONS[action["status"]]
         return end, action["request"].get("action") if end is SubtaskStatus.DONE else None
+    if action is not None and action["status"] == "unknown":
+        # A person settles what became of it; without an answer it counts as not done.
+        told = [one for one in records.approvals if one["subtask_id"] == name and one["cause"] == EFFECT_UNKNOWN]
+        if told and told[-1]["option"] == "done":
+            return SubtaskStatus.DONE, action["request"].get("action")
+        return SubtaskStatus.FAILED, None
     verdicts = [one for one in records.verdicts if one["subtask_id"] == name and one["hop"] == "arguments"]
     if verdicts and verdicts[-1]["effect"] in ("deny", "halt"):
         return SubtaskStatus.DENIED, None

@@ -2,8 +2,8 @@
 
 import stat
 
-from orchestration.anchors import folder, is_signed, known_key, public_of, signing_key
 from domain.canonical import canonical_json
+from orchestration.anchors import folder, is_signed, known_key, public_of, signing_key
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
