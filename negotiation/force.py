@@ -19,4 +19,3 @@ def to_calibrate(spec: StrategySpec) -> StrategySpec:
         return spec
     taken = {"name": then.name, "parameters": then.parameters, "certify": then.certify}
     return spec.model_copy(update={**taken, "escalate_below": 0.0, "when_calibrated": None})
-
