@@ -59,6 +59,9 @@ def is_outage(error: BaseException | None) -> bool:
     while error is not None:
         if is_transient(error) or isinstance(error, httpx.TransportError):
             return True
+        # The Prefect server answers so while its own Postgres is away.
+        if isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error:
+            return True
         error = error.__cause__ or error.__context__
     return False
 
