@@ -17,7 +17,7 @@ from orchestration.submission import submit_task
 from orchestration.wiring import open_runtime
 from storage.leases import claim_one
 
-ANSWERS = 20
+ANSWERS = 50
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def _answer(runtime: Runtime, task_id: str, number: int) -> str:
     return who
 
 
-async def test_one_of_twenty_answers_wins(runtime: Runtime) -> None:
+async def test_one_of_fifty_answers_wins(runtime: Runtime) -> None:
     task_id = await _parked(runtime)
     answers = (_answer(runtime, task_id, number) for number in range(ANSWERS))
     given = await asyncio.gather(*answers, return_exceptions=True)
