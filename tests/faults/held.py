@@ -8,6 +8,14 @@ import pytest
 
 from tests.faults.invariants import hold
 
+ALL = "all"
+ON_PURPOSE = {
+    "test_audit_chain": ALL,
+    "test_cli_inbox": ALL,
+    "test_exactly_once": ("test_the_question_takes_only_its_own_answers",),
+}
+"""Modules of other folders that change rows by hand, or make them so: what they leave is not to be held to anything."""
+
 
 @pytest.fixture(autouse=True)
 def invariants_hold(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
@@ -17,5 +25,6 @@ def invariants_hold(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         return
     dsn = request.getfixturevalue("dsn")
     yield
-    if request.node.originalname not in getattr(request.module, "UNHELD", ()):
+    exempt = getattr(request.module, "UNHELD", ON_PURPOSE.get(request.path.stem, ()))
+    if exempt != ALL and request.node.originalname not in exempt:
         asyncio.run(hold(dsn, tmp_path / "anchors"))
