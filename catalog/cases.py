@@ -65,8 +65,10 @@ def read_cases(task_type: TaskType, path: Path, offset: int = 0, limit: int | No
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = _json_rows(stream) if path.suffix == ".jsonl" else _csv_rows(task_type, path, stream)
             return _sort_out(task_type, rows, offset, None if limit is None else offset + limit)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaseFileError(f"{path}: not a readable UTF-8 file ({error})") from error
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read ({error.strerror}): give a CSV or a .jsonl file") from error
+    except UnicodeDecodeError as error:
+        raise CaseFileError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
 
 
 def _sort_out(task_type: TaskType, rows: Iterator[_Row], start: int, stop: int | None) -> CaseFile:

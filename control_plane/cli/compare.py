@@ -60,10 +60,7 @@ def compare(
         limit_cases=limit_cases,
     )
     found = with_engine(lambda engine: compare_strategies(engine, kind, request))
-    if as_json:
-        emit_json(found)
-        return
-    _show(found)
+    emit_json(found) if as_json else _show(found)
 
 
 def _show(found: dict[str, Any]) -> None:

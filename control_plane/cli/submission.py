@@ -45,9 +45,7 @@ def submit(
     from control_plane.services.documents import read_document
     from orchestration.submission import Submitted, submit_task
 
-    kind = catalog(settings()).task_type(task_type)
-    payload = read_document(file, sys.stdin.buffer)
-    who = principal(as_)
+    kind, payload, who = catalog(settings()).task_type(task_type), read_document(file, sys.stdin.buffer), principal(as_)
 
     async def hand_in(engine: "AsyncEngine") -> tuple[Submitted, dict[str, Any] | None]:
         made = await submit_task(
