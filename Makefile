@@ -42,7 +42,7 @@ format: $(VENV)/.installed
 
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra openai --extra local-llm \
-		--group dev pyproject.toml -o requirements.lock --quiet
+		--extra presidio --group dev pyproject.toml -o requirements.lock --quiet
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --group bench \
 		-c requirements.lock pyproject.toml -o requirements-bench.lock --quiet
 
