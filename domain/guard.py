@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from domain.model import Frozen
+from domain.proposal import Option
 
 
 class Hop(StrEnum):
@@ -30,6 +31,11 @@ class Effect(StrEnum):
 
 
 SEVERITY = tuple(Effect)
+
+TAINT = "taint"
+"""Obligation: what rests on this is tainted from here on."""
+OBLIGATIONS = frozenset({TAINT})
+"""What a permit may attach to what it allows."""
 
 
 class Finding(Frozen):
@@ -67,3 +73,22 @@ class Verdict(Frozen):
     findings: tuple[Finding, ...] = ()
     input_hash: str = ""
     approval_id: str | None = None
+    obligations: tuple[str, ...] = ()
+    """What follows from letting it pass."""
+    overridable_by: str | None = None
+    """Role whose holder may let this denial pass."""
+    downgrade_to: str | None = None
+    """Action that policy names instead."""
+    redact: tuple[str, ...] = ()
+    """Filters whose findings policy wants taken out; empty: all that tell where."""
+    modified_by: tuple[str, ...] = ()
+    """Policies for whose sake it was redacted or downgraded before it passed."""
+    modified: str = ""
+    """Hash of what passed in its place."""
+    instead: Option | None = None
+    """At the arguments: what may be carried out in its place."""
+
+    @property
+    def tainted(self) -> bool:
+        """Whether what rests on this is tainted."""
+        return TAINT in self.obligations

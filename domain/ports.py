@@ -21,14 +21,31 @@ class Reasoner(Protocol):
 
 
 class Guard(Protocol):
-    """A filter: reads a subject, answers with a finding, or None when it saw nothing."""
+    """A filter: reads a subject, answers with a finding, or None when it saw nothing.
+
+    Its finding rests on the subject's hop and text alone. Where it can be used to redact, its spans are exact.
+    """
 
     id: str
     version: str
     hops: frozenset[Hop]
 
     def check(self, subject: Subject) -> Finding | None:
-        """Look at the subject's text."""
+        """Look at the subject's text; on a thread beside the event loop."""
+        ...
+
+
+class AsyncGuard(Protocol):
+    """A filter that asks somebody else, such as a model."""
+
+    id: str
+    version: str
+    hops: frozenset[Hop]
+    time_limit: float
+    """Seconds after which it counts as failed."""
+
+    async def check(self, subject: Subject) -> Finding | None:
+        """Ask about the subject."""
         ...
 
 
@@ -37,7 +54,7 @@ class Gate(Protocol):
 
     policy_hash: str
 
-    def judge(self, subject: Subject) -> Verdict:
+    async def judge(self, subject: Subject) -> Verdict:
         """Never raises for a subject: what cannot be judged is denied."""
         ...
 

@@ -10,6 +10,7 @@ from domain.model import Frozen
 
 OnExpiry = Literal["refuse", "escalate", "default"]
 OnDeadline = Literal["escalate", "default", "fail"]
+Risk = Literal["low", "high", "irreversible"]
 
 
 class ActionSpec(Frozen):
@@ -18,6 +19,10 @@ class ActionSpec(Frozen):
     name: str
     counter_arguments: tuple[str, ...] = ()
     """Argument names that a counter-proposal may set on this action; empty: it cannot be counter-proposed."""
+    risk: Risk = "low"
+    """What a mistake would cost; policies ask more of a high one, and most of what cannot be taken back."""
+    side_effect: bool = True
+    """Whether anything outside changes by it."""
 
 
 class ContextContract(Frozen):
@@ -187,6 +192,13 @@ class TaskType(Frozen):
     cases: CaseColumns | None = None
     folder: str = ""
     """Where it was loaded from; set by the catalog."""
+
+    def action(self, subtask_id: str, name: str) -> ActionSpec:
+        """The declared action. Raises KeyError."""
+        for action in self.subtask(subtask_id).actions:
+            if action.name == name:
+                return action
+        raise KeyError(name)
 
     def subtask(self, subtask_id: str) -> SubtaskSpec:
         """The subtask of that id. Raises KeyError."""

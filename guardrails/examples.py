@@ -1,16 +1,19 @@
 """Policy examples: cases each policy must and must not match, since `when { false }` passes every other check."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from domain.errors import CatalogError
 from domain.guard import Effect, Finding, Hop, Subject
 from domain.model import Frozen
-from guardrails.gate import CedarGate
+from domain.task_type import ActionSpec, ContextContract, PlanSpec, Sla, StrategySpec, SubtaskSpec, TaskType
+from guardrails.gate import PLATFORM, CedarGate, load_gate
+from guardrails.schema import USUAL
 
 
 class Example(Frozen):
@@ -19,7 +22,10 @@ class Example(Frozen):
     name: str
     hop: Hop
     facts: dict[str, Any]
+    """The others of the hop are as usual: see `guardrails.schema.USUAL`."""
     text: str = ""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Filter, or `<filter>:<category>`, -> what it is taken to have found beside what the filters see in the text."""
     filter_fails: bool = False
     """Whether every filter breaks down over this text."""
     effect: Effect
@@ -45,9 +51,20 @@ def read_examples(file: Path) -> dict[str, Examples]:
     return {key: _examples(file, key, value) for key, value in entries.items()}
 
 
-def check_examples(gate: CedarGate, examples: Mapping[str, Examples]) -> list[str]:
-    """Every way in which the policies and their examples disagree; empty when they agree."""
-    known, shown = gate.policies.by_id.keys(), examples.keys()
+def check_examples(
+    gate: CedarGate, examples: Mapping[str, Examples], files: Collection[Path] | None = None
+) -> list[str]:
+    """Every way in which the policies of these files and their examples disagree; empty when they agree.
+
+    Without `files`, of every file but the platform's.
+    """
+    ours = {str(file) for file in files} if files is not None else None
+    known = {
+        name
+        for name, policy in gate.policies.by_id.items()
+        if (policy.file in ours if ours is not None else policy.file != str(PLATFORM))
+    }
+    shown = examples.keys()
     problems = [f"{policy}: has no examples" for policy in known - shown]
     problems += [f"{policy}: there is no such policy" for policy in shown - known]
     for policy in known & shown:
@@ -57,9 +74,38 @@ def check_examples(gate: CedarGate, examples: Mapping[str, Examples]) -> list[st
     return sorted(problems)
 
 
+def check_platform() -> list[str]:
+    """The same of the platform's policies, over a task type that permits everything."""
+    gate = load_gate(_EXAMPLE, [PLATFORM, PLATFORM.parent / "permit_all.cedar"])
+    return check_examples(gate, read_examples(PLATFORM.parent / "policy_examples.yaml"), [PLATFORM])
+
+
+_EXAMPLE = TaskType(
+    name="example",
+    version=1,
+    payload_schema={"type": "object", "properties": {}},
+    answer="example",
+    sla=Sla(deadline=timedelta(minutes=1)),
+    plan=PlanSpec(
+        subtasks=(
+            SubtaskSpec(
+                id="example",
+                question="What is to be done?",
+                panel=("example",),
+                actions=(ActionSpec(name="pay"),),
+                context=ContextContract(working=()),
+                strategy=StrategySpec(name="plurality"),
+                executor="record_decision",
+            ),
+        )
+    ),
+)
+
+
 def _disagreement(gate: CedarGate, policy: str, case: Example, wanted: bool) -> str | None:
     judge = _with_failing_filters(gate) if case.filter_fails else gate
-    verdict = judge.judge(Subject(hop=case.hop, text=case.text, facts=case.facts))
+    subject = Subject(hop=case.hop, text=case.text, facts={**USUAL[case.hop], **case.facts})
+    verdict = judge.rule(subject, [*judge.judge_here(subject).findings, *map(_given, case.scores.items())])
     got = f"got {verdict.effect} by {list(verdict.policy_ids)}: {'; '.join(verdict.reasons)}"
     # A subject that no policy matches is malformed or unpermitted, and would make every miss come true.
     if not verdict.policy_ids:
@@ -69,6 +115,11 @@ def _disagreement(gate: CedarGate, policy: str, case: Example, wanted: bool) -> 
     if verdict.effect is not case.effect:
         return f"{policy}: {case.name}: expected {case.effect}; {got}"
     return None
+
+
+def _given(one: tuple[str, float]) -> Finding:
+    name, _, category = one[0].partition(":")
+    return Finding(guard_id=name, version="example", category=category or name, score=one[1], reason="given")
 
 
 def _examples(file: Path, policy: str, value: object) -> Examples:

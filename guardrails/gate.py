@@ -1,36 +1,56 @@
 """One task type's gate: its filters look, its policies decide, and whatever cannot be judged is denied."""
 
-import math
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cedarpy
-
 from domain.canonical import digest
-from domain.guard import SEVERITY, Effect, Finding, Subject, Verdict
-from domain.ports import Guard
+from domain.errors import CatalogError
+from domain.guard import Effect, Finding, Subject, Verdict
+from domain.settings import ROOT
 from domain.task_type import TaskType
 from guardrails.filters import FILTERS
-from guardrails.policies import Policies, Policy, load_policies
-from guardrails.schema import FACTS, FILLED_BY_GATE, SIGNALS, principal_type, schema
+from guardrails.looking import AnyGuard, Looker, asked, asks, failed, late, seen
+from guardrails.policies import Policies, load_policies
+from guardrails.redaction import redacted
+from guardrails.ruling import Ruling, rule
+from guardrails.schema import SIGNALS, schema_of
+from guardrails.watched import WatchedThread
+
+PLATFORM = ROOT / "guardrails" / "platform" / "policies.cedar"
+"""Holds for every task type."""
+
+LIMIT_SECONDS = 5.0
+"""For all filters over one call's subjects; policies take microseconds."""
 
 
-def load_gate(task_type: TaskType) -> "CedarGate":
-    """The gate over the task type's own policy files. Raises CatalogError."""
-    policies = load_policies([Path(task_type.folder) / name for name in task_type.policies])
-    return CedarGate(task_type.name, policies, {name: make(task_type) for name, make in FILTERS.items()})
+def policy_files(task_type: TaskType) -> list[Path]:
+    """Every Cedar file that holds for the task type: the platform's, those beside all pilots, its own."""
+    folder = Path(task_type.folder)
+    shared = folder.parent / "policies.cedar"
+    own = [folder / name for name in task_type.policies]
+    return [PLATFORM, *([shared] if shared.is_file() else []), *own]
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What policy says of a request."""
+def load_gate(task_type: TaskType, files: Sequence[Path] | None = None) -> "CedarGate":
+    """The gate over the task type's policies, or over these files in their place. Raises CatalogError."""
+    policies = load_policies(policy_files(task_type) if files is None else files, schema_of(task_type))
+    _check_actions(task_type, policies)
+    guards: dict[str, AnyGuard] = {name: make(task_type) for name, make in FILTERS.items()}
+    return CedarGate(task_type.name, policies, guards)
 
-    effect: Effect
-    reasons: tuple[str, ...]
-    policy_ids: tuple[str, ...] = ()
+
+def _check_actions(task_type: TaskType, policies: Policies) -> None:
+    known = {action.name for spec in task_type.plan.subtasks for action in spec.actions}
+    for policy in policies.by_id.values():
+        if policy.downgrade_to is not None and policy.downgrade_to not in known:
+            expected = f"@downgrade_to, an action of the task type ({', '.join(sorted(known))})"
+            raise CatalogError(policy.file, f"policy {policy.id}", f"{expected}; got {policy.downgrade_to!r}")
+        for name in policy.redact:
+            if name not in SIGNALS:
+                expected = f"@redact, filters ({', '.join(sorted(SIGNALS))})"
+                raise CatalogError(policy.file, f"policy {policy.id}", f"{expected}; got {name!r}")
 
 
 class CedarGate:
@@ -38,24 +58,69 @@ class CedarGate:
 
     policy_hash: str
 
-    def __init__(self, task_type: str, policies: Policies, guards: Mapping[str, Guard]) -> None:
+    def __init__(
+        self,
+        task_type: str,
+        policies: Policies,
+        guards: Mapping[str, AnyGuard],
+        limit_seconds: float = LIMIT_SECONDS,
+    ) -> None:
         self.task_type, self.policies, self.guards = task_type, policies, dict(guards)
         self.policy_hash = policies.hash
-        self._entities = cedarpy.Entities.from_json_str("[]", schema())
+        self._limit = limit_seconds
+        self._looker = Looker(self.guards)
+        self._asking = [guard for guard in self.guards.values() if asks(guard)]
+        self._thread: WatchedThread | None = None
 
-    def judge(self, subject: Subject) -> Verdict:
+    async def judge(self, subject: Subject) -> Verdict:
         """What policy says of the subject. Never raises: anything wrong is a denial that says what was wrong."""
-        findings: tuple[Finding, ...] = ()
+        return (await self.judge_all([subject]))[0]
+
+    async def judge_all(self, subjects: Sequence[Subject]) -> list[Verdict]:
+        """Of each of them; the event loop stays free, and a filter that hangs holds nobody up for long."""
+        if not subjects:
+            return []
+        looked, answers = await asyncio.gather(self._look_beside(subjects), self._ask_all(subjects))
+        return [
+            self.rule(subject, seen([*found, *said]))
+            for subject, found, said in zip(subjects, looked, answers, strict=True)
+        ]
+
+    async def _look_beside(self, subjects: Sequence[Subject]) -> list[list[Finding | None]]:
+        done: list[list[Finding | None]] = [[] for _ in subjects]
+
+        def look() -> None:
+            for subject, found in zip(subjects, done, strict=True):
+                self._looker.look(subject, found)
+
+        self._thread = self._thread or WatchedThread()
+        try:
+            await self._thread.run(look, self._limit)
+        except TimeoutError:
+            # Copies: whoever hangs may still come back and add to them.
+            return late(self._looker, subjects, [list(found) for found in done])
+        return done
+
+    async def _ask_all(self, subjects: Sequence[Subject]) -> list[list[Finding | None]]:
+        return [
+            await asyncio.gather(*(_ask(guard, subject) for guard in self._asking if subject.hop in guard.hops))
+            for subject in subjects
+        ]
+
+    def is_asking(self, guard_id: str) -> bool:
+        """Whether the filter of that id asks somebody else, so that it is not looked through again."""
+        return any(guard.id == guard_id for guard in self._asking)
+
+    def judge_here(self, subject: Subject) -> Verdict:
+        """By the filters that ask nobody, without a time limit: for examples, replays and backtests."""
+        return self.rule(subject, seen(self._looker.look(subject)))
+
+    def rule(self, subject: Subject, findings: Sequence[Finding]) -> Verdict:
+        """What policy says of the subject with these findings. Never raises."""
         input_hash = ""
         try:
-            findings = tuple(
-                finding
-                for guard in self.guards.values()
-                if subject.hop in guard.hops
-                if (finding := _look(guard, subject))
-            )
             input_hash = digest({"hop": subject.hop, "text": subject.text, "facts": subject.facts})
-            ruling = self._rule(subject, findings)
+            ruling = rule(self.policies, self.task_type, subject, findings)
         except Exception as problem:  # whatever broke, nothing may pass a gate that did not decide
             ruling = Ruling(Effect.DENY, (f"the gate could not judge this ({type(problem).__name__})",))
         return Verdict(
@@ -64,83 +129,24 @@ class CedarGate:
             reasons=ruling.reasons,
             policy_ids=ruling.policy_ids,
             policy_hash=self.policy_hash,
-            findings=findings,
+            findings=tuple(findings),
             input_hash=input_hash,
+            obligations=ruling.obligations,
+            overridable_by=ruling.overridable_by,
+            downgrade_to=ruling.downgrade_to,
+            redact=ruling.redact,
         )
 
-    def _rule(self, subject: Subject, findings: tuple[Finding, ...]) -> Ruling:
-        expected = FACTS[subject.hop].keys()
-        if subject.facts.keys() != expected:
-            return Ruling(Effect.DENY, (_mismatch(subject.facts.keys() - expected, expected - subject.facts.keys()),))
-        answer = cedarpy.is_authorized_batch(
-            [self._request(subject, findings)], self.policies.parsed, self._entities, schema()
-        )[0]
-        names = answer.diagnostics.id_annotations_by_reason
-        matched = sorted(
-            (self.policies.by_id[names[reason]] for reason in answer.diagnostics.reasons),
-            key=lambda policy: (SEVERITY.index(policy.effect), policy.position),
-        )
-        # Cedar skips a forbid that errs and may still allow, so an error outweighs its decision.
-        if answer.diagnostics.errors or answer.decision is cedarpy.Decision.NoDecision:
-            errors = tuple(f"policy could not be evaluated: {error}" for error in answer.diagnostics.errors)
-            return Ruling(Effect.DENY, errors or ("policy gave no decision",))
-        return _ruling(answer.decision, matched)
-
-    def _request(self, subject: Subject, findings: tuple[Finding, ...]) -> dict[str, Any]:
-        kind = principal_type(subject.hop)
-        principal = str(subject.facts["persona"]) if kind == "Persona" else "submitter"
-        return {
-            "principal": {"type": kind, "id": principal},
-            "action": {"type": "Action", "id": subject.hop.value},
-            "resource": {"type": "Task", "id": self.task_type},
-            "context": {**subject.facts, **_signals(findings)},
-        }
+    async def redacted(self, value: Any, subject: Subject, verdict: Verdict) -> Any:
+        """The value without what the verdict wants taken out of its texts. Raises TimeoutError."""
+        names = verdict.redact or tuple(self._looker.guards)
+        guards = [guard for name, guard in self._looker.of(subject) if name in names]
+        self._thread = self._thread or WatchedThread()
+        return await self._thread.run(lambda: redacted(value, subject.hop, guards), self._limit)
 
 
-def _ruling(decision: cedarpy.Decision, matched: list[Policy]) -> Ruling:
-    if not matched:
-        return Ruling(Effect.DENY, ("no policy permits this",))
-    ids = tuple(policy.id for policy in matched)
-    reasons = tuple(policy.reason for policy in matched if policy.reason)
-    allowed = decision is cedarpy.Decision.Allow
-    if allowed != all(policy.effect is Effect.ALLOW for policy in matched):
-        return Ruling(Effect.DENY, ("the decision and the policies behind it disagree",), ids)
-    return Ruling(Effect.ALLOW if allowed else matched[0].effect, reasons, ids)
-
-
-def _look(guard: Guard, subject: Subject) -> Finding | None:
-    """The guard's finding, timed; a guard that fails becomes a finding that says so."""
-    started = time.perf_counter()
+async def _ask(guard: Any, subject: Subject) -> Finding | None:
     try:
-        finding = guard.check(subject)
-        if finding is None:
-            return None
-        if not 0.0 <= finding.score <= 1.0:
-            raise ValueError(f"score {finding.score} is outside [0, 1]")
-    except Exception as problem:  # a filter is never trusted to fail politely; policy decides what its failure means
-        finding = Finding(
-            guard_id=guard.id,
-            version=guard.version,
-            category="guard_error",
-            score=0.0,
-            reason="the filter failed",
-            # The message may quote the very text that is being kept out, so the kind alone is recorded.
-            error=type(problem).__name__,
-        )
-    return finding.model_copy(update={"latency_ms": (time.perf_counter() - started) * 1000})
-
-
-def _signals(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """The findings as policy attributes. Rounded up: the least score still counts as more than none."""
-    signals: dict[str, Any] = dict.fromkeys(FILLED_BY_GATE, 0)
-    for finding in findings:
-        if finding.error is None:
-            name = SIGNALS[finding.guard_id]
-            signals[name] = max(signals[name], math.ceil(finding.score * 10_000))
-    signals["guard_error"] = any(finding.error is not None for finding in findings)
-    return signals
-
-
-def _mismatch(unknown: set[str], missing: set[str]) -> str:
-    problems = [f"unknown fact {name!r}" for name in sorted(unknown)]
-    return "; ".join([*problems, *(f"missing fact {name!r}" for name in sorted(missing))])
+        return await asyncio.wait_for(asked(guard, subject), guard.time_limit)
+    except TimeoutError as problem:
+        return failed(guard, problem)

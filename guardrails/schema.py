@@ -1,21 +1,47 @@
-"""What a policy may ask: the Cedar schema, made from one table of facts."""
+"""What a policy may ask: the Cedar schema of a task type, from one table of facts and its payload's schema."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import cedarpy
 
 from domain.guard import Hop
+from domain.task_type import TaskType
 
-SIGNALS = {"protected_attributes": "protected_attribute_bp", "secrets": "secret_bp"}
-"""Filter -> the attribute that holds its highest score, in basis points (0..10000)."""
+SIGNALS = {
+    "protected_attributes": "protected_attribute_bp",
+    "secrets": "secret_bp",
+    "leaving_secrets": "secret_bp",
+    "injection": "injection_bp",
+    "pii": "pii_bp",
+    "presidio": "pii_bp",
+    "form": "malformed_bp",
+    "judge": "harm_bp",
+    "middleware": "middleware_bp",
+}
+"""Filter -> the attribute that holds its highest score, in basis points (0..10000). Filters may share one."""
 
-FILLED_BY_GATE = {**dict.fromkeys(SIGNALS.values(), "Long"), "guard_error": "Bool"}
+FLAGS = {"judged": "judged", "approval_required": "asks_human"}
+"""Category of a finding -> the attribute that says whether there is one."""
+
+FILLED_BY_GATE = {
+    **dict.fromkeys(SIGNALS.values(), "Long"),
+    **dict.fromkeys(FLAGS.values(), "Bool"),
+    "guard_error": "Bool",
+}
 """Attributes of every hop. A subject that brings one of them itself is denied."""
 
+PAYLOAD = "Payload"
+
 FACTS: dict[Hop, dict[str, str]] = {
-    Hop.INPUT: {"stake_cents": "Long"},
-    Hop.RETRIEVED: {"source": "String"},
+    Hop.INPUT: {"stake_cents": "Long", "payload": PAYLOAD},
+    Hop.RETRIEVED: {"source": "String", "tainted": "Bool"},
     Hop.PROPOSAL: {
+        "subtask": "String",
         "persona": "String",
         "action": "String",
         "confidence_bp": "Long",
@@ -24,7 +50,10 @@ FACTS: dict[Hop, dict[str, str]] = {
         "evidence_count": "Long",
     },
     Hop.ARGUMENTS: {
+        "subtask": "String",
         "action": "String",
+        "risk": "String",
+        "side_effect": "Bool",
         "stake_cents": "Long",
         "reason_count": "Long",
         "explained": "Bool",
@@ -34,18 +63,90 @@ FACTS: dict[Hop, dict[str, str]] = {
         "result": "String",
         "memory_degraded": "Bool",
         "approved": "Bool",
+        "tainted": "Bool",
+        "provenance": "Set<String>",
+        "payload": PAYLOAD,
     },
-    Hop.RESPONSE: {"status": "String"},
+    Hop.RESPONSE: {"subtask": "String", "executor": "String", "status": "String"},
 }
 """Hop -> the facts a subject must bring, all of them and no others.
 
-`approved`: a person's answer bound to exactly this digest stands.
+`approved`: a person's answer bound to exactly this digest stands. `tainted`: something that it rests on was found to
+carry instructions. `provenance`: where what its panel saw came from.
 """
+
+USUAL: dict[Hop, dict[str, Any]] = {
+    Hop.INPUT: {"payload": {}},
+    Hop.RETRIEVED: {"tainted": False},
+    Hop.PROPOSAL: {"subtask": "example"},
+    Hop.ARGUMENTS: {
+        "subtask": "example",
+        "risk": "low",
+        "side_effect": True,
+        "tainted": False,
+        "provenance": [],
+        "payload": {},
+    },
+    Hop.RESPONSE: {"subtask": "example", "executor": "record_decision"},
+}
+"""What an example of a policy need not state."""
+
+_KINDS = {"integer": "Long", "boolean": "Bool", "string": "String", "number": "decimal"}
+_PLACES = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSchema:
+    """The schema of one task type."""
+
+    text: str
+    parsed: cedarpy.Schema
+    entities: cedarpy.Entities
+    payload: Mapping[str, str]
+    """Payload field -> its Cedar type. A field of another form, or with an unusual name, is not for policy to see."""
+
+    def context(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts as Cedar reads them. Raises TypeError where the payload cannot be one of the task type's."""
+        if "payload" not in facts:
+            return dict(facts)
+        given = facts["payload"]
+        if not isinstance(given, Mapping):
+            raise TypeError("a payload is a mapping")
+        seen = {
+            name: _decimal(given[name]) if kind == "decimal" else given[name]
+            for name, kind in self.payload.items()
+            if given.get(name) is not None
+        }
+        return {**facts, "payload": seen}
 
 
 def principal_type(hop: Hop) -> str:
     """Who acts at a hop: a persona proposes; everything else is done for the submitter."""
     return "Persona" if hop is Hop.PROPOSAL else "Submitter"
+
+
+def schema_of(task_type: TaskType) -> TypeSchema:
+    """The task type's schema: its name, its personas and its payload are part of it."""
+    fields = task_type.payload_schema.get("properties", {})
+    payload = {name: kind for name, field in sorted(fields.items()) if (kind := _kind(name, field))}
+    personas = sorted({persona for spec in task_type.plan.subtasks for persona in spec.panel})
+    text = _text(task_type.name, personas, payload)
+    parsed = _parsed(text)
+    return TypeSchema(text, parsed, cedarpy.Entities.from_json_str("[]", parsed), payload)
+
+
+def _text(name: str, personas: list[str], payload: Mapping[str, str]) -> str:
+    attributes = ", ".join(f"{_quoted(field)}?: {kind}" for field, kind in payload.items())
+    return "\n".join(
+        [
+            f"entity Persona enum [{', '.join(map(_quoted, personas))}];",
+            'entity Submitter enum ["submitter"];',
+            f"entity Task enum [{_quoted(name)}];",
+            f"type {PAYLOAD} = {{{attributes}}};",
+            *(_action(hop) for hop in Hop),
+            "",
+        ]
+    )
 
 
 def _action(hop: Hop) -> str:
@@ -54,11 +155,23 @@ def _action(hop: Hop) -> str:
     return f'action "{hop}" appliesTo {{ {applies} }};'
 
 
-SCHEMA = "\n".join(["entity Persona;", "entity Submitter;", "entity Task;", *(_action(hop) for hop in Hop)]) + "\n"
-"""The Cedar schema text."""
+def _kind(name: str, field: Any) -> str | None:
+    """The Cedar type of a payload field; a field that may also be null is one that may be absent."""
+    given = field.get("type") if isinstance(field, Mapping) else None
+    kinds = [kind for kind in ([given] if isinstance(given, str) else given or []) if kind != "null"]
+    return _KINDS.get(kinds[0]) if len(kinds) == 1 and name.isprintable() else None
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def _decimal(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("a number was expected")
+    return {"__extn": {"fn": "decimal", "arg": f"{Decimal(str(value)).quantize(_PLACES):f}"}}
 
 
 @cache
-def schema() -> cedarpy.Schema:
-    """The schema, parsed once in a process."""
-    return cedarpy.Schema.from_str(SCHEMA)
+def _parsed(text: str) -> cedarpy.Schema:
+    return cedarpy.Schema.from_str(text)

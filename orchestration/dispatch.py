@@ -20,11 +20,12 @@ from orchestration.run_context import RunContext
 from orchestration.state import TaskState
 from planning.schedule import advance
 from storage.checkpoints import thread_of
+from storage.repositories.actions import HALTED
 from storage.unit_of_work import FENCED, check_fence
 from tasks.skip import skip
 
 _STANDING = text(
-    f"SELECT {FENCED}, CASE WHEN NOT :planned THEN plan END AS plan, "
+    f"SELECT {FENCED}, {HALTED.format(task='tasks.id')} AS halted, CASE WHEN NOT :planned THEN plan END AS plan, "
     "COALESCE((SELECT jsonb_agg(jsonb_build_array(subtask_id, status, action) ORDER BY subtask_id) "
     "FROM subtasks WHERE task_id = tasks.id), CAST('[]' AS jsonb)) AS stand FROM tasks WHERE id = :id"
 )
@@ -38,11 +39,13 @@ class Standing(Frozen):
     statuses: dict[str, SubtaskStatus]
     actions: dict[str, str | None]
     overdue: bool
+    halted: bool
+    """By policy."""
 
     @property
     def stopped(self) -> bool:
-        """Whether a required subtask ended badly."""
-        return any(step.required and self.statuses[step.id] in BAD_ENDS for step in self.plan.subtasks)
+        """Whether policy halted the task, or a required subtask ended badly."""
+        return self.halted or any(step.required and self.statuses[step.id] in BAD_ENDS for step in self.plan.subtasks)
 
     @property
     def ended(self) -> bool:
@@ -101,6 +104,7 @@ async def _standing(run: RunContext, plan: Plan | None) -> Standing:
         statuses={name: SubtaskStatus(status) for name, status, _ in row.stand},
         actions={name: action for name, _, action in row.stand},
         overdue=row.overdue,
+        halted=row.halted,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from domain.canonical import canonical_json, digest
@@ -20,6 +21,7 @@ from storage.repositories.negotiation import StoredProposal
 from storage.tables import proposals, snapshots, telemetry, verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.context import StageContext
+from tasks.passage import redact_and_judge
 from tasks.retrieval import retrieve
 from tasks.verdicts import verdict_row
 
@@ -66,7 +68,48 @@ async def cast_round(
     ballots = await asyncio.gather(
         *(_ballot(context, panelist, seen, options, snapshot) for panelist, seen in zip(panel, contexts, strict=True))
     )
-    return RoundBallots(snapshot=snapshot, ballots=tuple(ballots), retrieved=retrieved.verdicts)
+    judged = await _judge(context, spec, ballots, options)
+    return RoundBallots(snapshot=snapshot, ballots=judged, retrieved=retrieved.verdicts)
+
+
+async def _judge(
+    context: StageContext, spec: SubtaskSpec, ballots: Sequence[Ballot], options: Sequence[Option]
+) -> tuple[Ballot, ...]:
+    """Each with its verdict, and with what policy wants redacted taken out of it."""
+    said = [(ballot, ballot.proposal) for ballot in ballots if ballot.proposal is not None]
+    verdicts = await context.gate.judge_all([proposal_subject(spec.id, proposal, options) for _, proposal in said])
+    judged = {}
+    for (ballot, proposal), verdict in zip(said, verdicts, strict=True):
+        subject_of = partial(_subject, spec.id, proposal, options)
+        passage = await redact_and_judge(context.gate, _words(proposal), subject_of, verdict)
+        update = {"proposal": _with_words(proposal, passage.value), "verdict": passage.verdict}
+        judged[ballot.persona] = ballot.model_copy(update=update)
+    return tuple(judged.get(ballot.persona, ballot) for ballot in ballots)
+
+
+def _words(proposal: Proposal) -> dict[str, Any]:
+    """What a persona says in its own words; its vote is not among them."""
+    return {
+        "rationale": proposal.rationale,
+        "reasons": list(proposal.reasons),
+        "named_error": proposal.named_error,
+        "evidence": [item.note for item in proposal.evidence],
+    }
+
+
+def _with_words(proposal: Proposal, words: dict[str, Any]) -> Proposal:
+    evidence = zip(proposal.evidence, words["evidence"], strict=True)
+    update = {
+        "rationale": words["rationale"],
+        "reasons": tuple(words["reasons"]),
+        "named_error": words["named_error"],
+        "evidence": tuple(item.model_copy(update={"note": note}) for item, note in evidence),
+    }
+    return proposal.model_copy(update=update)
+
+
+def _subject(subtask_id: str, proposal: Proposal, options: Sequence[Option], words: dict[str, Any]) -> Subject:
+    return proposal_subject(subtask_id, _with_words(proposal, words), options)
 
 
 def _context(
@@ -102,11 +145,10 @@ async def _ballot(
     except ReasonerError as error:
         absent = Telemetry(persona=persona.id, round=seen.round, latency_ms=0.0, error=str(error)[:500])
         return Ballot(persona=persona.id, key=key, proposal=None, verdict=None, telemetry=absent)
-    verdict = context.gate.judge(proposal_subject(proposal, options))
-    return Ballot(persona=persona.id, key=key, proposal=proposal, verdict=verdict, telemetry=cost)
+    return Ballot(persona=persona.id, key=key, proposal=proposal, verdict=None, telemetry=cost)
 
 
-def proposal_subject(proposal: Proposal, options: Sequence[Option]) -> Subject:
+def proposal_subject(subtask_id: str, proposal: Proposal, options: Sequence[Option]) -> Subject:
     """What the guards see of a proposal."""
     actions = {option.name: option.action for option in options}
     evidence = [[item.id, item.field, item.note] for item in proposal.evidence]
@@ -116,6 +158,7 @@ def proposal_subject(proposal: Proposal, options: Sequence[Option]) -> Subject:
         hop=Hop.PROPOSAL,
         text=canonical_json(said),
         facts={
+            "subtask": subtask_id,
             "persona": proposal.persona,
             "action": actions.get(proposal.option or "", "abstain"),
             "confidence_bp": round(proposal.confidence * 10_000),

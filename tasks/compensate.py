@@ -109,7 +109,7 @@ async def _was_told(context: StageContext, work: UnitOfWork, step: Step, row: Ro
         return False
     kind = ExecutorKind(row["kind"])
     await take_action(work.connection, request, way.recorded, kind, asking=True)
-    _, kept = judged(context, response)
+    _, kept = await judged(context, step.id, way.executor, response)
     await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(kept))
     await set_subtask(work.connection, context.task.id, step.id, SubtaskStatus.DONE, action=request.action)
     data = {"action": request.action, "executor": way.recorded, "key": request.idempotency_key}
@@ -210,7 +210,7 @@ async def _request(context: StageContext, work: UnitOfWork, step: Step) -> Actio
 
 
 async def _finish(context: StageContext, step: Step, taken: Taken, response: dict[str, Any]) -> dict[str, Any]:
-    verdict, kept = judged(context, response)
+    verdict, kept = await judged(context, step.spec.id, taken.way.executor, response)
     async with context.work(halted_too=True) as work:
         await write_done(context, work, step, taken, canonical_json(kept))
         await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.spec.id))

@@ -11,6 +11,7 @@ from storage.repositories.tasks import load_subtasks
 from storage.tables import memories, outcomes
 from tasks.context import StageContext
 from tasks.policy import StagePolicy
+from tasks.taint import is_tainted
 
 POLICY = StagePolicy("consolidate", timeout_seconds=60)
 
@@ -22,7 +23,7 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
     async with context.work(halted_too=True) as work:
         found = {row["subtask_id"]: row for row in await load_subtasks(work.connection, task.id)}
         answer = found.get(task_type.answer)
-        episode = {
+        episode: dict[str, Any] = {
             "id": memory_id,
             "kind": "episodic",
             "task_type": task.task_type,
@@ -30,6 +31,8 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
             "text": describe(task_type.subtask(task_type.answer).context, task.payload),
             **await _known(work.connection, task.id, answer["action"] if answer else None),
         }
+        if await is_tainted(work.connection, task.id, list(found)):
+            episode["data"] = {**episode["data"], "tainted": True}
         # What was only tried is nothing to learn from.
         if not task.dry_run:
             await work.add(memories, episode)

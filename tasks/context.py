@@ -27,9 +27,9 @@ class Retrieved(Frozen):
     verdicts: dict[str, Verdict]
 
 
-@dataclass(frozen=True)
+@dataclass
 class StageContext:
-    """One run of one task."""
+    """One run of one task. `task` is replaced where intake redacts its payload; all else stays as it is."""
 
     engine: AsyncEngine
     catalog: Catalog

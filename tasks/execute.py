@@ -5,7 +5,7 @@ from typing import Any
 from domain.action import ENDED_ACTION, ActionRequest, ActionStatus, ExecutorKind
 from domain.canonical import canonical_json, digest
 from domain.errors import ExecutorError, ExecutorRejected
-from domain.guard import Effect, Hop, Subject, Verdict
+from domain.guard import Effect, Verdict
 from domain.task import SubtaskStatus
 from domain.task_type import SubtaskSpec
 from storage.repositories.actions import Ready, load_ready
@@ -28,7 +28,9 @@ from tasks.ledger import (
     too_late,
     write_done,
 )
+from tasks.passage import pass_gate
 from tasks.policy import StagePolicy
+from tasks.subjects import response_subject
 from tasks.verdicts import verdict_row
 
 CRASHED = "an earlier send was interrupted, and its target can neither be asked nor sent it again"
@@ -85,8 +87,8 @@ async def _take(context: StageContext, work: UnitOfWork, step: Step) -> Taken | 
     sender = next((at for at, way in enumerate(step.ways) if action and way.recorded == action.executor), 0)
     if ready.standing.doubtful and abilities[sender].kind is ExecutorKind.BLIND:
         return await _fail(context, work, step, CRASHED)
-    if work.overdue and action is None:
-        # No call starts past the task's deadline; dispatch meets the same and ends the task.
+    if (work.overdue or ready.halted) and action is None:
+        # No call starts past the task's deadline or behind a halt; dispatch meets the same and ends the task.
         return {"ended": "later", "seconds": 0.0}
     request = await _request(context, work, step.spec, ready)
     taken = await take(context, work, step, ready.standing, request)
@@ -107,7 +109,7 @@ async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, r
         if approval is None or approval.id != verdict.approval_id or not is_bound(context, spec, decision, approval):
             raise ExecutorRejected(f"subtask {spec.id}: its approval was given for something else")
         await consume_approval(work.connection, approval.id)
-    option = chosen_option(spec, decision, approval)
+    option = verdict.instead or chosen_option(spec, decision, approval)
     if option is None:
         raise ExecutorRejected(f"subtask {spec.id}: nothing was decided")
     return ActionRequest(
@@ -120,19 +122,19 @@ async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, r
     )
 
 
-def judged(context: StageContext, response: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+async def judged(
+    context: StageContext, subtask_id: str, executor: str, response: dict[str, Any]
+) -> tuple[Verdict, dict[str, Any]]:
     """The verdict on a response, and what of it may be kept."""
-    verdict = context.gate.judge(
-        Subject(hop=Hop.RESPONSE, text=canonical_json(response), facts={"status": str(response.get("status", ""))})
-    )
-    if verdict.effect is not Effect.ALLOW:
+    passage = await pass_gate(context.gate, response, lambda value: response_subject(subtask_id, executor, value))
+    if passage.verdict.effect is not Effect.ALLOW:
         # The effect has happened; what the answer carries is withheld from the records.
-        response = {"withheld": list(verdict.policy_ids), "digest": digest(response)}
-    return verdict, response
+        return passage.verdict, {"withheld": list(passage.verdict.policy_ids), "digest": digest(response)}
+    return passage.verdict, passage.value
 
 
 async def _finish(context: StageContext, step: Step, taken: Taken, response: dict[str, Any]) -> dict[str, Any]:
-    verdict, kept = judged(context, response)
+    verdict, kept = await judged(context, step.id, taken.way.executor, response)
     request = taken.request
     async with context.work(halted_too=True) as work:
         await write_done(context, work, step, taken, canonical_json(kept))

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.guard import Effect
 from domain.task import SubtaskStatus, TaskStatus
 from domain.task_type import TaskType
 from storage.repositories.sla import NEAR, SAID, key_of, untold
@@ -45,7 +46,7 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
     async with context.work(halted_too=True) as work:
         stands = (await work.connection.execute(_STANDS, {"id": task.id, "said": list(SAID)})).one()
         rows = stands.subtasks or []
-        status, reason = end_state(context.task_type, rows, denied, halted)
+        status, reason = end_state(context.task_type, rows, denied, halted, halt_of(stands.verdicts or ()))
         answer = next((row["action"] for row in rows if row["subtask_id"] == context.task_type.answer), None)
         summary = {
             "status": status.value,
@@ -78,14 +79,28 @@ async def _deadlines(work: UnitOfWork, stands: Row[Any]) -> list[dict[str, Any]]
     return said
 
 
+def halt_of(verdicts: Sequence[Mapping[str, Any]]) -> str | None:
+    """That policy halted the task, and which; None where it did not."""
+    ids = sorted({name for row in verdicts if row["effect"] == Effect.HALT for name in row["policy_ids"]})
+    return f"policy halted the task: {', '.join(ids)}" if ids else None
+
+
 def end_state(
-    task_type: TaskType, rows: Sequence[Mapping[str, Any]], denied: str | None, halted: str | None
+    task_type: TaskType,
+    rows: Sequence[Mapping[str, Any]],
+    denied: str | None,
+    halted: str | None,
+    halt: str | None = None,
 ) -> tuple[TaskStatus, str | None]:
-    """The end state and why: the door first, then a halt, then what required subtasks ended with."""
+    """The end state and why: the door first, then cancelled or expired, then policy's halt, then what required
+    subtasks ended with.
+    """
     if denied is not None:
         return TaskStatus.DENIED, denied
     if halted is not None:
         return TaskStatus(halted), f"the task was {halted}"
+    if halt is not None:
+        return TaskStatus.DENIED, halt
     required = {spec.id for spec in task_type.plan.subtasks if spec.required}
     for bad, end in ((SubtaskStatus.FAILED, TaskStatus.FAILED), (SubtaskStatus.DENIED, TaskStatus.DENIED)):
         for row in rows:

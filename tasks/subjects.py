@@ -8,7 +8,8 @@ from domain.canonical import canonical_json
 from domain.decision import Decision
 from domain.guard import Hop, Subject
 from domain.proposal import Option
-from domain.task_type import TaskType
+from domain.task_type import SubtaskSpec, TaskType
+from tasks.taint import free_text, provenance
 
 
 def stake_cents(task_type: TaskType, payload: Mapping[str, Any]) -> int:
@@ -19,22 +20,55 @@ def stake_cents(task_type: TaskType, payload: Mapping[str, Any]) -> int:
 
 def input_subject(task_type: TaskType, payload: Mapping[str, Any]) -> Subject:
     """The payload at the door."""
-    # Filters read text; a number cannot carry a secret or an instruction.
-    texts = {name: value for name, value in payload.items() if isinstance(value, str)}
-    facts = {"stake_cents": stake_cents(task_type, payload)}
+    # Filters read text; a number cannot carry a secret or an instruction, nor can one of a list of values.
+    free = free_text(task_type)
+    texts = {
+        name: value
+        for name, value in payload.items()
+        if not isinstance(value, int | float | None) and (name in free or not _is_listed(task_type, name, value))
+    }
+    facts = {"stake_cents": stake_cents(task_type, payload), "payload": dict(payload)}
     return Subject(hop=Hop.INPUT, text=canonical_json(texts), facts=facts)
 
 
+def _is_listed(task_type: TaskType, name: str, value: Any) -> bool:
+    field = task_type.payload_schema.get("properties", {}).get(name, {})
+    return value in field.get("enum", [field.get("const")])
+
+
+def memory_subject(text: str, kind: str, data: Mapping[str, Any]) -> Subject:
+    """A recalled memory."""
+    return Subject(hop=Hop.RETRIEVED, text=text, facts={"source": kind, "tainted": data.get("tainted") is True})
+
+
+def response_subject(subtask_id: str, executor: str, response: Any) -> Subject:
+    """An executor's answer."""
+    status = response.get("status", "") if isinstance(response, Mapping) else ""
+    facts = {"subtask": subtask_id, "executor": executor, "status": str(status)}
+    return Subject(hop=Hop.RESPONSE, text=canonical_json(response), facts=facts)
+
+
 def arguments_subject(
-    task_type: TaskType, payload: Mapping[str, Any], decision: Decision, option: Option, approval: Approval | None
+    task_type: TaskType,
+    payload: Mapping[str, Any],
+    decision: Decision,
+    option: Option,
+    approval: Approval | None,
+    *,
+    tainted: bool,
 ) -> Subject:
     """The action and its arguments, with the approval that is bound to them."""
     said = [option.name, option.arguments, decision.reasons]
+    spec: SubtaskSpec = task_type.subtask(decision.subtask_id)
+    declared = task_type.action(spec.id, option.action)
     return Subject(
         hop=Hop.ARGUMENTS,
         text=canonical_json(said),
         facts={
+            "subtask": spec.id,
             "action": option.action,
+            "risk": declared.risk,
+            "side_effect": declared.side_effect,
             "stake_cents": stake_cents(task_type, payload),
             "reason_count": len(decision.reasons) or int(approval is not None),
             "explained": is_explained(decision) or approval is not None,
@@ -44,6 +78,9 @@ def arguments_subject(
             "result": decision.result.kind.value,
             "memory_degraded": decision.memory_degraded,
             "approved": approval is not None and approval.status is ApprovalStatus.APPROVED,
+            "tainted": tainted,
+            "provenance": provenance(task_type, spec, payload),
+            "payload": dict(payload),
         },
     )
 

@@ -8,7 +8,7 @@ from domain.plan import Plan
 from domain.task import SubtaskStatus, TaskStatus
 from planning.schedule import advance
 from storage.repositories.records import TaskRecords
-from tasks.report import end_state
+from tasks.report import end_state, halt_of
 
 _HALTS = frozenset({TaskStatus.CANCELLED, TaskStatus.EXPIRED})
 _ACTIONS = {"done": SubtaskStatus.DONE, "failed": SubtaskStatus.FAILED, "refused": SubtaskStatus.FAILED}
@@ -29,7 +29,7 @@ def check_end(material: Material) -> Check:
         {**one, "status": ends[one["subtask_id"]][0].value, "action": ends[one["subtask_id"]][1]}
         for one in sorted(records.subtasks, key=lambda one: str(one["subtask_id"]))
     ]
-    now, _ = end_state(material.kind, rows, denied, halted)
+    now, _ = end_state(material.kind, rows, denied, halted, halt_of(records.verdicts))
     answer = ends.get(material.kind.answer, (None, None))[1]
     was = {
         "status": status.value,

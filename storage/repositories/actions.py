@@ -38,6 +38,8 @@ _CLOSE = text(
     "error = :error WHERE task_id = :task AND subtask_id = :step AND fence <= :fence "
     "AND status IN ('intent', 'sending') RETURNING status"
 )
+HALTED = "EXISTS (SELECT FROM verdicts h WHERE h.task_id = {task} AND h.effect = 'halt')"
+"""Whether policy halted the task."""
 _STANDING = (
     "(SELECT jsonb_build_object('status', a.status, 'executor', a.executor, 'attempts', a.attempts, "
     "'request', a.request, 'sent_ago', EXTRACT(EPOCH FROM clock_timestamp() - a.sent_at), 'error', a.error) "
@@ -46,7 +48,8 @@ _STANDING = (
 _READY = text(
     f"SELECT d.body AS decision, {_STANDING}, "
     "(SELECT v.body FROM verdicts v WHERE v.task_id = d.task_id AND v.subtask_id = d.subtask_id "
-    " AND v.hop = 'arguments' ORDER BY v.at DESC, v.key DESC LIMIT 1) AS verdict "
+    " AND v.hop = 'arguments' ORDER BY v.at DESC, v.key DESC LIMIT 1) AS verdict, "
+    f"{HALTED.format(task='d.task_id')} AS halted "
     "FROM decisions d WHERE d.task_id = :task AND d.subtask_id = :step"
 )
 _FIND = text(f"SELECT {_STANDING}")
@@ -86,13 +89,15 @@ class Ready(Frozen):
     decision: Decision
     verdict: Verdict | None
     standing: Standing
+    halted: bool
+    """Whether policy halted the task, whatever subtask it was over."""
 
 
 async def load_ready(connection: AsyncConnection, task_id: str, subtask_id: str, targets: Sequence[str]) -> Ready:
     """All at one moment."""
     row = (await connection.execute(_READY, _values(task_id, subtask_id, targets))).one()
     standing = Standing(action=row.action, breakers=row.breakers or {})
-    return Ready(decision=row.decision, verdict=row.verdict, standing=standing)
+    return Ready(decision=row.decision, verdict=row.verdict, standing=standing, halted=row.halted)
 
 
 async def load_standing(connection: AsyncConnection, task_id: str, step: str, targets: Sequence[str] = ()) -> Standing:

@@ -14,6 +14,12 @@ _EXPIRE = text(
 )
 
 
+async def read_approval(connection: AsyncConnection, task_id: str, subtask_id: str) -> Approval | None:
+    """The newest approval of the subtask as it stands."""
+    row = await _newest(connection, task_id, subtask_id)
+    return Approval.model_validate({name: row[name] for name in Approval.model_fields}) if row else None
+
+
 async def latest_approval(connection: AsyncConnection, task_id: str, subtask_id: str) -> Approval | None:
     """The newest approval of the subtask; one past its deadline (database time) is expired first."""
     row = await _newest(connection, task_id, subtask_id)

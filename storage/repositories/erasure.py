@@ -16,6 +16,10 @@ from storage.schema import metadata
 _KEPT_OUT = frozenset({"audit_log", "audit_heads"})
 """The chain holds hashes alone, and is never changed."""
 
+_VERDICT_KEPT = (
+    *("hop", "effect", "policy_ids", "policy_hash", "input_hash", "approval_id"),
+    *("obligations", "overridable_by", "downgrade_to", "redact", "modified_by", "modified"),
+)
 _FIND = """
 WITH RECURSIVE theirs AS (
   SELECT id FROM tasks t WHERE NOT t.payload ? 'erased' AND (t.case_key = :subject {fields})
@@ -68,9 +72,7 @@ def columns(quotes: Quotes) -> Sequence[Column]:
         Column(tables.proposals, "body", scrubbed),
         Column(tables.telemetry, "error", erased_text),
         Column(tables.decisions, "body", scrubbed),
-        Column(
-            tables.verdicts, "body", some("hop", "effect", "policy_ids", "policy_hash", "input_hash", "approval_id")
-        ),
+        Column(tables.verdicts, "body", some(*_VERDICT_KEPT)),
         Column(tables.approvals, "shown", some("options", "action", "policy_hash", "graph_version", "context_hash")),
         Column(tables.approvals, "reason", erased_text),
         Column(tables.actions, "request", blank),

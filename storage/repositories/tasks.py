@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,11 @@ async def load_subtasks(connection: AsyncConnection, task_id: str) -> list[RowMa
     columns = (subtasks.c.subtask_id, subtasks.c.status, subtasks.c.action, subtasks.c.reason)
     statement = select(*columns).where(subtasks.c.task_id == task_id).order_by(subtasks.c.subtask_id)
     return list((await connection.execute(statement)).mappings())
+
+
+async def redact_payload(connection: AsyncConnection, task_id: str, payload: dict[str, Any]) -> None:
+    """Keep the payload as policy let it pass; the request's hash stays that of what was sent."""
+    await connection.execute(update(tasks).where(tasks.c.id == task_id).values(payload=payload))
 
 
 async def set_subtask(

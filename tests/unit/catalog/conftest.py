@@ -57,7 +57,9 @@ class Pilot:
         self.root, self.folder = root, root / "loan"
         self.value = copy.deepcopy(TASK_TYPE)
         (self.folder / "personas").mkdir(parents=True)
-        (self.folder / "policies.cedar").write_text((PILOTS / "credit_review" / "policies.cedar").read_text())
+        (self.folder / "policies.cedar").write_text(
+            (PILOTS / "credit_review" / "policies.cedar").read_text().replace("credit_review", "loan")
+        )
         for name in ("ann", "bob"):
             self.persona(name, view=["amount", "job"])
         self.write()

@@ -15,9 +15,10 @@ from guardrails.gate import CedarGate, load_gate
 PILOT = ROOT / "pilots" / "credit_review"
 
 FACTS: dict[Hop, dict[str, Any]] = {
-    Hop.INPUT: {"stake_cents": 80000},
-    Hop.RETRIEVED: {"source": "episodic"},
+    Hop.INPUT: {"stake_cents": 80000, "payload": {}},
+    Hop.RETRIEVED: {"source": "episodic", "tainted": False},
     Hop.PROPOSAL: {
+        "subtask": "affordability",
         "persona": "risk_analyst",
         "action": "decline",
         "confidence_bp": 7200,
@@ -26,7 +27,10 @@ FACTS: dict[Hop, dict[str, Any]] = {
         "evidence_count": 3,
     },
     Hop.ARGUMENTS: {
+        "subtask": "affordability",
         "action": "decline",
+        "risk": "low",
+        "side_effect": True,
         "stake_cents": 80000,
         "reason_count": 2,
         "explained": True,
@@ -36,8 +40,11 @@ FACTS: dict[Hop, dict[str, Any]] = {
         "result": "decided",
         "memory_degraded": False,
         "approved": False,
+        "tainted": False,
+        "provenance": ["fields"],
+        "payload": {},
     },
-    Hop.RESPONSE: {"status": "done"},
+    Hop.RESPONSE: {"subtask": "affordability", "executor": "record_decision", "status": "done"},
 }
 
 

@@ -3,6 +3,7 @@ import pytest
 from domain.errors import CatalogError
 from domain.guard import Effect
 from guardrails.policies import load_policies
+from guardrails.schema import TypeSchema, schema_of
 
 GOOD = (
     '@id("F-1") @effect("deny") @reason("why") @owner("who") forbid (principal, action == Action::"input", resource);\n'
@@ -10,11 +11,18 @@ GOOD = (
 PERMIT = '@id("P-1") permit (principal, action, resource);\n'
 
 
+@pytest.fixture(autouse=True)
+def schema(make_task_type) -> TypeSchema:
+    global SCHEMA
+    SCHEMA = schema_of(make_task_type())
+    return SCHEMA
+
+
 def _load(tmp_path, *texts):
     files = [tmp_path / f"{i}.cedar" for i in range(len(texts))]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text, encoding="utf-8")
-    return load_policies(files)
+    return load_policies(files, SCHEMA)
 
 
 def test_annotations_are_read(tmp_path):
@@ -55,6 +63,16 @@ def test_an_empty_annotation_counts_as_missing(tmp_path):
             "policy F-1: a statement that fits",
         ),
         (GOOD.replace('"input"', '"inptu"'), "policy F-1: a statement that fits"),
+        (GOOD.replace("@effect", '@overide("x") @effect'), "no annotation @overide; known here: "),
+        (
+            GOOD.replace('@effect("deny")', '@effect("redact") @override("operator")'),
+            "@override on a policy with @effect",
+        ),
+        (GOOD.replace("@effect", '@redact("pii") @effect'), "@redact on a policy with @effect"),
+        (GOOD.replace("@effect", '@override("") @effect'), "a value for @override"),
+        (PERMIT.replace(" permit", ' @obligation("praise") permit'), "@obligation, one of taint"),
+        ('@id("T") permit (principal == Persona::"nobody", action, resource);', "policy T: a statement that fits"),
+        ('@id("T") permit (principal, action, resource == Task::"creditreview");', "policy T: a statement that fits"),
         ('@id("T") permit (principal == ?principal, action, resource);', "without template slots"),
     ],
 )
@@ -71,7 +89,7 @@ def test_ids_are_unique_over_all_files(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CatalogError, match=r"gone\.cedar"):
-        load_policies([tmp_path / "gone.cedar"])
+        load_policies([tmp_path / "gone.cedar"], SCHEMA)
 
 
 def test_the_hash_follows_every_text(tmp_path):

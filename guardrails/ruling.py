@@ -1,0 +1,107 @@
+"""What the policies say of one request."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cedarpy
+
+from domain.guard import SEVERITY, Effect, Finding, Subject
+from guardrails.policies import Policies, Policy
+from guardrails.schema import FACTS, FILLED_BY_GATE, FLAGS, SIGNALS, principal_type
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What policy says, and what it attaches to it."""
+
+    effect: Effect
+    reasons: tuple[str, ...]
+    policy_ids: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
+    overridable_by: str | None = None
+    downgrade_to: str | None = None
+    redact: tuple[str, ...] = ()
+
+
+def rule(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> Ruling:
+    """Decide. Raises whatever keeps Cedar from reading the request."""
+    expected = FACTS[subject.hop].keys()
+    if subject.facts.keys() != expected:
+        return Ruling(Effect.DENY, (_mismatch(subject.facts.keys() - expected, expected - subject.facts.keys()),))
+    request = _request(policies, task_type, subject, findings)
+    schema = policies.schema
+    answer = cedarpy.is_authorized_batch([request], policies.parsed, schema.entities, schema.parsed)[0]
+    names = answer.diagnostics.id_annotations_by_reason
+    matched = sorted(
+        (policies.by_id[names[reason]] for reason in answer.diagnostics.reasons),
+        key=lambda policy: (SEVERITY.index(policy.effect), policy.position),
+    )
+    # Cedar skips a forbid that errs and may still allow, so an error outweighs its decision.
+    if answer.diagnostics.errors or answer.decision is cedarpy.Decision.NoDecision:
+        errors = tuple(f"policy could not be evaluated: {error}" for error in answer.diagnostics.errors)
+        return Ruling(Effect.DENY, errors or ("policy gave no decision",))
+    return _ruling(answer.decision, matched)
+
+
+def _request(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> dict[str, Any]:
+    kind = principal_type(subject.hop)
+    principal = str(subject.facts["persona"]) if kind == "Persona" else "submitter"
+    return {
+        "principal": {"type": kind, "id": principal},
+        "action": {"type": "Action", "id": subject.hop.value},
+        "resource": {"type": "Task", "id": task_type},
+        "context": {**policies.schema.context(subject.facts), **_signals(findings)},
+    }
+
+
+def _ruling(decision: cedarpy.Decision, matched: list[Policy]) -> Ruling:
+    if all(policy.obligation is not None for policy in matched):
+        return Ruling(Effect.DENY, ("no policy permits this",))
+    ids = tuple(policy.id for policy in matched)
+    reasons = tuple(policy.reason for policy in matched if policy.reason)
+    allowed = decision is cedarpy.Decision.Allow
+    if allowed != all(policy.effect is Effect.ALLOW for policy in matched):
+        return Ruling(Effect.DENY, ("the decision and the policies behind it disagree",), ids)
+    if allowed:
+        obligations = tuple(sorted({policy.obligation for policy in matched if policy.obligation}))
+        return Ruling(Effect.ALLOW, reasons, ids, obligations)
+    effect = matched[0].effect
+    deciding = [policy for policy in matched if policy.effect is effect]
+    return Ruling(
+        effect,
+        reasons,
+        ids,
+        overridable_by=_overridable_by(deciding),
+        downgrade_to=next((policy.downgrade_to for policy in deciding if policy.downgrade_to), None),
+        # One that names none takes out all that can be.
+        redact=tuple(sorted({name for policy in deciding for name in policy.redact}))
+        if all(policy.redact for policy in deciding)
+        else (),
+    )
+
+
+def _overridable_by(deciding: Sequence[Policy]) -> str | None:
+    """The role that every denying policy names; None where one of them names none, or another."""
+    roles = {policy.override for policy in deciding}
+    return roles.pop() if len(roles) == 1 else None
+
+
+def _signals(findings: Sequence[Finding]) -> dict[str, Any]:
+    """The findings as policy attributes. Rounded up: the least score still counts as more than none."""
+    signals: dict[str, Any] = {name: False if kind == "Bool" else 0 for name, kind in FILLED_BY_GATE.items()}
+    for finding in findings:
+        if finding.error is not None:
+            signals["guard_error"] = True
+            continue
+        name = SIGNALS[finding.guard_id]
+        signals[name] = max(signals[name], math.ceil(finding.score * 10_000))
+        if finding.category in FLAGS:
+            signals[FLAGS[finding.category]] = True
+    return signals
+
+
+def _mismatch(unknown: set[str], missing: set[str]) -> str:
+    problems = [f"unknown fact {name!r}" for name in sorted(unknown)]
+    return "; ".join([*problems, *(f"missing fact {name!r}" for name in sorted(missing))])
