@@ -24,12 +24,13 @@ def check_end(material: Material) -> Check:
     denied = event["data"]["denied"] if event else None
     halted = status.value if status in _HALTS else None
     ends = {one["subtask_id"]: _subtask(records, one) for one in records.subtasks}
-    _skip(row["plan"], ends)
+    halt = halt_of(records.verdicts)
+    _skip(row["plan"], ends, halt is not None)
     rows = [
         {**one, "status": ends[one["subtask_id"]][0].value, "action": ends[one["subtask_id"]][1]}
         for one in sorted(records.subtasks, key=lambda one: str(one["subtask_id"]))
     ]
-    now, _ = end_state(material.kind, rows, denied, halted, halt_of(records.verdicts))
+    now, _ = end_state(material.kind, rows, denied, halted, halt)
     answer = ends.get(material.kind.answer, (None, None))[1]
     was = {
         "status": status.value,
@@ -72,7 +73,7 @@ def _subtask(records: TaskRecords, row: dict[str, Any]) -> End:
     return (SubtaskStatus.PENDING if ended is SubtaskStatus.SKIPPED else ended), None
 
 
-def _skip(plan: dict[str, Any] | None, ends: dict[str, End]) -> None:
+def _skip(plan: dict[str, Any] | None, ends: dict[str, End], halted: bool) -> None:
     """What the plan leaves out, and what the task's end cut off."""
     if plan is None:
         return
@@ -80,6 +81,6 @@ def _skip(plan: dict[str, Any] | None, ends: dict[str, End]) -> None:
     moves = advance(Plan.model_validate(plan), statuses, {name: action for name, (_, action) in ends.items()})
     stopped = [name for name, end in statuses.items() if end is SubtaskStatus.PENDING and name not in moves.ready]
     bad = {SubtaskStatus.DENIED, SubtaskStatus.FAILED}
-    halted = any(end in bad for end in statuses.values())
+    halted = halted or any(end in bad for end in statuses.values())
     for name in (*moves.skip, *stopped, *(moves.ready if halted else ())):
         ends[name] = (SubtaskStatus.SKIPPED, None)

@@ -31,6 +31,8 @@ class FakeTarget:
         self.questions: list[str] = []
         self.fences: dict[str, int] = {}
         self.url = ""
+        self.answer: dict[str, Any] = {}
+        """Said beside the receipt."""
         self.released = threading.Event()
         self.lock = threading.Lock()
 
@@ -80,7 +82,7 @@ def fake_target(kind: ExecutorKind = ExecutorKind.DEDUP) -> Iterator[FakeTarget]
                 target.lose -= 1
                 self.close_connection = True
                 return
-            self._answer(code, {"receipt": len(target.effects)})
+            self._answer(code, {"receipt": len(target.effects), **target.answer})
 
         def do_GET(self) -> None:
             key = parse_qs(urlsplit(self.path).query)["key"][0]
