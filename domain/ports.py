@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.guard import Finding, Hop, Subject, Verdict
 from domain.memory import Memory, PersonaContext, Recall
@@ -46,6 +46,24 @@ class AsyncGuard(Protocol):
 
     async def check(self, subject: Subject) -> Finding | None:
         """Ask about the subject."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A filter that loads what takes long, once and before its time runs."""
+
+    def prepare(self) -> None:
+        """Load it; again is no cost."""
+        ...
+
+
+@runtime_checkable
+class Rewriting(Protocol):
+    """A filter that says itself what stands in place of what it found."""
+
+    def rewrite(self, text: str) -> str:
+        """The text as filters read it, without what it found in it."""
         ...
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec
+from domain.guards_spec import GuardsSpec
 from domain.model import Frozen
 
 OnExpiry = Literal["refuse", "escalate", "default"]
@@ -189,6 +190,7 @@ class TaskType(Frozen):
     plan: PlanSpec
     policies: tuple[str, ...] = ("policies.cedar",)
     """Cedar files beside this one."""
+    guards: GuardsSpec = GuardsSpec()
     cases: CaseColumns | None = None
     folder: str = ""
     """Where it was loaded from; set by the catalog."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from domain.guard import Effect, Finding, Subject, Verdict
 from domain.settings import ROOT
 from domain.task_type import TaskType
 from guardrails.filters import FILTERS
-from guardrails.looking import AnyGuard, Looker, asked, asks, failed, late, seen
+from guardrails.looking import AnyGuard, Looker, asked, asks, failed, late, prepare, seen
 from guardrails.policies import Policies, load_policies
 from guardrails.redaction import redacted
 from guardrails.ruling import Ruling, rule
@@ -23,6 +24,8 @@ PLATFORM = ROOT / "guardrails" / "platform" / "policies.cedar"
 
 LIMIT_SECONDS = 5.0
 """For all filters over one call's subjects; policies take microseconds."""
+PREPARE_SECONDS = 120.0
+"""For what filters load once; a machine that is busy needs long for it."""
 
 
 def policy_files(task_type: TaskType) -> list[Path]:
@@ -38,7 +41,7 @@ def load_gate(task_type: TaskType, files: Sequence[Path] | None = None) -> "Ceda
     policies = load_policies(policy_files(task_type) if files is None else files, schema_of(task_type))
     _check_actions(task_type, policies)
     guards: dict[str, AnyGuard] = {name: make(task_type) for name, make in FILTERS.items()}
-    return CedarGate(task_type.name, policies, guards)
+    return CedarGate(task_type.name, policies, guards, task_type.guards.time_limit_seconds)
 
 
 def _check_actions(task_type: TaskType, policies: Policies) -> None:
@@ -71,6 +74,7 @@ class CedarGate:
         self._looker = Looker(self.guards)
         self._asking = [guard for guard in self.guards.values() if asks(guard)]
         self._thread: WatchedThread | None = None
+        self._prepared = False
 
     async def judge(self, subject: Subject) -> Verdict:
         """What policy says of the subject. Never raises: anything wrong is a denial that says what was wrong."""
@@ -80,11 +84,21 @@ class CedarGate:
         """Of each of them; the event loop stays free, and a filter that hangs holds nobody up for long."""
         if not subjects:
             return []
+        await self._prepare()
         looked, answers = await asyncio.gather(self._look_beside(subjects), self._ask_all(subjects))
         return [
             self.rule(subject, seen([*found, *said]))
             for subject, found, said in zip(subjects, looked, answers, strict=True)
         ]
+
+    async def _prepare(self) -> None:
+        """Let filters load what they need before their time runs. One that cannot fails when it looks."""
+        if self._prepared:
+            return
+        self._thread = self._thread or WatchedThread()
+        with suppress(TimeoutError):
+            await self._thread.run(lambda: prepare(self.guards.values()), PREPARE_SECONDS)
+        self._prepared = True
 
     async def _look_beside(self, subjects: Sequence[Subject]) -> list[list[Finding | None]]:
         done: list[list[Finding | None]] = [[] for _ in subjects]

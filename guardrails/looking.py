@@ -3,10 +3,11 @@
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeGuard
 
 from domain.guard import Finding, Subject
-from domain.ports import AsyncGuard, Guard
+from domain.ports import AsyncGuard, Guard, Preparing
 
 ERROR = "guard_error"
 KEPT_FINDINGS = 4096
@@ -24,6 +25,14 @@ def asks(guard: AnyGuard) -> TypeGuard[AsyncGuard]:
 def reads(guard: AnyGuard) -> TypeGuard[Guard]:
     """Whether it reads the text by itself."""
     return not asks(guard)
+
+
+def prepare(guards: Iterable[AnyGuard]) -> None:
+    """Have each filter load what takes long. One that cannot is asked again, and fails, when it looks."""
+    for guard in guards:
+        if isinstance(guard, Preparing):
+            with suppress(Exception):
+                guard.prepare()
 
 
 class Looker:

@@ -2,11 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from domain.ports import Guard
+from domain.ports import AsyncGuard, Guard
 from domain.task_type import TaskType
-from guardrails.filters import protected_attributes, secrets
+from guardrails.filters import (
+    form,
+    leaving_secrets,
+    pii,
+    presidio,
+    protected_attributes,
+    secrets,
+)
 
-FILTERS: Mapping[str, Callable[[TaskType], Guard]] = {
+FILTERS: Mapping[str, Callable[[TaskType], Guard | AsyncGuard]] = {
     "protected_attributes": protected_attributes.build,
     "secrets": secrets.build,
+    "leaving_secrets": leaving_secrets.build,
+    "pii": pii.build,
+    "presidio": presidio.build,
+    "form": form.build,
 }
+"""One that the task type has not chosen stands at no hop."""

@@ -1,6 +1,7 @@
 """The gate as stages use it: beside the event loop, within a time limit, and with what follows from a verdict."""
 
 import asyncio
+import json
 import threading
 import time
 
@@ -163,8 +164,8 @@ async def test_redaction_takes_out_what_filters_saw_leaf_by_leaf(gate, make_subj
     value = {"note": "card 4111 and 4111", "list": ["4111", 4111, None], "deep": {"4111": "x"}}
     subject = make_subject(Hop.RESPONSE, "4111")
     verdict = await judging.judge(subject)
-    assert (verdict.effect, verdict.redact) == (Effect.REDACT, ("pii",))
-    mark = "[redacted: pii]"
+    assert (verdict.effect, verdict.redact) == (Effect.REDACT, ("pii", "presidio"))
+    mark = "<redacted pii>"
     # A field's name is not a text: what is left in it is found when it is judged again.
     assert await judging.redacted(value, subject, verdict) == {
         "note": f"card {mark} and {mark}",
@@ -176,7 +177,59 @@ async def test_redaction_takes_out_what_filters_saw_leaf_by_leaf(gate, make_subj
 async def test_a_text_that_never_gets_clean_is_taken_out_whole(gate, make_subject):
     judging = _with(gate, Filter("pii", lambda _: finding("pii", spans=((0, 1),))))
     subject = make_subject(Hop.RESPONSE, "x")
-    assert await judging.redacted("abc", subject, await judging.judge(subject)) == "[redacted: pii]"
+    assert await judging.redacted("abc", subject, await judging.judge(subject)) == "<redacted pii>"
+
+
+async def test_the_name_of_its_field_can_give_a_text_away(gate, make_subject):
+    value = {"phone": "5551234567", "password": ["hunter22"], "4111111111111111": "4111111111111111", "job": "fixed"}
+    subject = make_subject(Hop.ARGUMENTS)
+    verdict = gate.judge_here(subject)
+    assert await gate.redacted(value, subject, verdict) == {
+        "phone": "<redacted pii>",
+        "password": ["<redacted secrets>"],
+        "4111111111111111": "<redacted pii>",
+        "job": "fixed",
+    }
+
+
+async def test_what_stands_in_its_place_is_not_seen_again(gate, make_subject):
+    value = {"phone": "5551234567", "password": "hunter22", "api_key": "hunter33", "card": "4111111111111111"}
+    subject = make_subject(Hop.ARGUMENTS, json.dumps(value))
+    verdict = gate.judge_here(subject)
+    assert {one.guard_id for one in verdict.findings} == {"pii", "secrets", "leaving_secrets"}
+    redacted = await gate.redacted(value, subject, verdict)
+    assert gate.judge_here(make_subject(Hop.ARGUMENTS, json.dumps(redacted))).findings == ()
+
+
+async def test_a_filter_says_itself_what_stands_in_place_of_what_it_found(gate, make_subject):
+    rewriting = Filter("middleware", lambda _: finding("middleware", 0.5))
+    rewriting.rewrite = lambda text: text.replace("secret", "s****t")
+    judging = _with(gate, rewriting)
+    subject = make_subject(Hop.RESPONSE, "x")
+    assert await judging.redacted({"a": "a secret"}, subject, await judging.judge(subject)) == {"a": "a s****t"}
+
+
+async def test_what_filters_load_once_does_not_count_against_their_time(gate, make_subject):
+    slow = Filter("secrets", lambda _: None)
+    slow.loads = 0
+
+    def prepare():
+        slow.loads += 1
+        time.sleep(0.3)
+
+    slow.prepare = prepare
+    judging = _with(gate, slow, limit_seconds=0.1)
+    for _ in range(2):
+        verdict = await judging.judge(make_subject(Hop.INPUT))
+        assert (verdict.effect, verdict.findings) == (Effect.ALLOW, ())
+    assert slow.loads == 1
+
+
+async def test_a_filter_that_cannot_load_fails_when_it_looks(gate, make_subject):
+    broken = Filter("secrets", lambda _: 1 / 0)
+    broken.prepare = lambda: 1 / 0
+    verdict = await _with(gate, broken).judge(make_subject(Hop.INPUT))
+    assert (verdict.effect, verdict.findings[0].error) == (Effect.DENY, "ZeroDivisionError")
 
 
 def test_downgrade_names_a_declared_action(permissive, make_subject):

@@ -3,6 +3,10 @@ from pathlib import Path
 from domain.ports import Guard
 from guardrails import filters
 from guardrails.filters import FILTERS
+from guardrails.schema import SIGNALS
+
+CHOSEN = {"presidio"}
+"""Stand at a hop only where the task type selects them."""
 
 
 def test_every_filter_file_is_listed():
@@ -10,9 +14,10 @@ def test_every_filter_file_is_listed():
     assert files == set(FILTERS)
 
 
-def test_every_filter_goes_by_its_listed_name(make_task_type):
+def test_every_filter_goes_by_its_listed_name_and_has_its_attribute(make_task_type):
     for name, build in FILTERS.items():
         guard: Guard = build(make_task_type())
         assert guard.id == name
         assert guard.version
-        assert guard.hops
+        assert bool(guard.hops) is (name not in CHOSEN)
+        assert name in SIGNALS
