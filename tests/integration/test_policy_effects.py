@@ -111,7 +111,7 @@ async def test_a_redacted_proposal_counts_without_the_words(settings: Settings, 
         sql = "SELECT body, struck FROM proposals WHERE task_id = :id AND persona = 'cover_a'"
         [(body, struck)] = await stage.rows(sql, task_id)
         assert struck is None
-        assert body["rationale"] == "[redacted: pii] pays"
+        assert body["rationale"] == "<redacted pii> pays"
         assert "Jo Doe" not in str(body)
         said = await verdict(stage, task_id, "proposal:%cover_a")
         assert (said["effect"], said["modified_by"]) == ("allow", ["PII-001"])
@@ -124,7 +124,7 @@ async def test_a_redacted_payload_is_what_everybody_reads(settings: Settings, tm
         task_id = await submit(stage, "pay Jo Doe")
         assert await stage.run_on(task_id) is TaskStatus.DONE
         [(payload,)] = await stage.rows("SELECT payload FROM tasks WHERE id = :id", task_id)
-        assert payload["note"] == "pay [redacted: pii]"
+        assert payload["note"] == "pay <redacted pii>"
         seen = await stage.rows("SELECT contexts FROM snapshots WHERE task_id = :id", task_id)
         assert "redacted" in str(seen)
         assert "Jo Doe" not in str(seen)
