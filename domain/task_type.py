@@ -12,6 +12,7 @@ from domain.model import Frozen
 OnExpiry = Literal["refuse", "escalate", "default"]
 OnDeadline = Literal["escalate", "default", "fail"]
 Risk = Literal["low", "high", "irreversible"]
+ArgumentType = Literal["integer", "number", "string", "boolean"]
 
 
 class ActionSpec(Frozen):
@@ -20,10 +21,19 @@ class ActionSpec(Frozen):
     name: str
     counter_arguments: tuple[str, ...] = ()
     """Argument names that a counter-proposal may set on this action; empty: it cannot be counter-proposed."""
+    argument_types: dict[str, ArgumentType] = Field(default_factory=dict)
+    """Of those that policies ask about; the others are not for them to see. A value of another type is denied."""
     risk: Risk = "low"
     """What a mistake would cost; policies ask more of a high one, and most of what cannot be taken back."""
     side_effect: bool = True
     """Whether anything outside changes by it."""
+
+    @model_validator(mode="after")
+    def _types_of_arguments(self) -> "ActionSpec":
+        unknown = sorted(self.argument_types.keys() - set(self.counter_arguments))
+        if unknown:
+            raise ValueError(f"argument_types: {unknown[0]!r} is not among counter_arguments")
+        return self
 
 
 class ContextContract(Frozen):
@@ -194,6 +204,21 @@ class TaskType(Frozen):
     cases: CaseColumns | None = None
     folder: str = ""
     """Where it was loaded from; set by the catalog."""
+
+    @model_validator(mode="after")
+    def _one_type_an_argument(self) -> "TaskType":
+        self.argument_types()
+        return self
+
+    def argument_types(self) -> dict[str, ArgumentType]:
+        """Of every argument that policies may ask about, over all actions. Raises ValueError where two differ."""
+        found: dict[str, ArgumentType] = {}
+        for spec in self.plan.subtasks:
+            for action in spec.actions:
+                for name, kind in action.argument_types.items():
+                    if found.setdefault(name, kind) != kind:
+                        raise ValueError(f"argument_types: {name!r} is a {found[name]} and a {kind}: give it one type")
+        return dict(sorted(found.items()))
 
     def action(self, subtask_id: str, name: str) -> ActionSpec:
         """The declared action. Raises KeyError."""

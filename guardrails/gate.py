@@ -31,22 +31,31 @@ PREPARE_SECONDS = 120.0
 def policy_files(task_type: TaskType) -> list[Path]:
     """Every Cedar file that holds for the task type: the platform's, those beside all pilots, its own."""
     folder = Path(task_type.folder)
-    shared = folder.parent / "policies.cedar"
+    shared = _shared(task_type)
     own = [folder / name for name in task_type.policies]
     return [PLATFORM, *([shared] if shared.is_file() else []), *own]
+
+
+def _shared(task_type: TaskType) -> Path:
+    """Holds for every task type of the catalog, where it is there."""
+    return Path(task_type.folder).parent / "policies.cedar"
 
 
 def load_gate(task_type: TaskType, files: Sequence[Path] | None = None) -> "CedarGate":
     """The gate over the task type's policies, or over these files in their place. Raises CatalogError."""
     policies = load_policies(policy_files(task_type) if files is None else files, schema_of(task_type))
-    _check_actions(task_type, policies)
+    _check_policies(task_type, policies)
     guards: dict[str, AnyGuard] = {name: make(task_type) for name, make in FILTERS.items()}
     return CedarGate(task_type.name, policies, guards, task_type.guards.time_limit_seconds)
 
 
-def _check_actions(task_type: TaskType, policies: Policies) -> None:
+def _check_policies(task_type: TaskType, policies: Policies) -> None:
     known = {action.name for spec in task_type.plan.subtasks for action in spec.actions}
+    shared = {str(PLATFORM), str(_shared(task_type))}
     for policy in policies.by_id.values():
+        if policy.unknown_fields and policy.file not in shared:
+            expected = f"fields that the task type has; it has no {', '.join(policy.unknown_fields)}"
+            raise CatalogError(policy.file, f"policy {policy.id}", expected)
         if policy.downgrade_to is not None and policy.downgrade_to not in known:
             expected = f"@downgrade_to, an action of the task type ({', '.join(sorted(known))})"
             raise CatalogError(policy.file, f"policy {policy.id}", f"{expected}; got {policy.downgrade_to!r}")

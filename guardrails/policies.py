@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import cedarpy
 from domain.canonical import digest
 from domain.errors import CatalogError
 from domain.guard import OBLIGATIONS, SEVERITY, Effect
+from guardrails.asked import unknown_fields
 from guardrails.schema import TypeSchema
 
 REQUIRED_OF_FORBID = ("id", "effect", "reason", "owner")
@@ -40,6 +41,8 @@ class Policy:
     """Filters whose findings are taken out; none named: of every filter that tells where."""
     obligation: str | None = None
     """What follows where this permits. Such a permit alone allows nothing."""
+    unknown_fields: tuple[str, ...] = ()
+    """What it asks for with `has` and the task type has not; one that holds for several types may do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Policies:
 
     by_id: Mapping[str, Policy]
     parsed: cedarpy.PolicySet
+    obliging: cedarpy.PolicySet
+    """The permits with an @obligation alone. Where a forbid matches, Cedar does not say which permits do."""
     schema: TypeSchema
     hash: str
     """Over every policy text and the schema."""
@@ -62,12 +67,20 @@ def load_policies(files: Sequence[Path], schema: TypeSchema) -> Policies:
             if policy.id in by_id:
                 raise CatalogError(str(file), f"policy {policy.id}", "an @id that no other policy has")
             by_id[policy.id] = policy
+    parsed = cedarpy.PolicySet.from_str("\n".join(texts))
     return Policies(
         by_id=by_id,
-        parsed=cedarpy.PolicySet.from_str("\n".join(texts)),
+        parsed=parsed,
+        obliging=_obliging(parsed),
         schema=schema,
         hash=digest({"policies": texts, "schema": schema.text}),
     )
+
+
+def _obliging(parsed: cedarpy.PolicySet) -> cedarpy.PolicySet:
+    whole = parsed.to_pst()
+    kept = {name: one for name, one in whole.static_policies.items() if "obligation" in one.annotations}
+    return cedarpy.PolicySet.from_pst(replace(whole, static_policies=kept))
 
 
 def _read(file: Path) -> str:
@@ -88,7 +101,10 @@ def _described(file: Path, text: str, start: int, schema: TypeSchema) -> list[Po
         )
     # Cedar names statements policy0, policy1, ... as they stand in the text.
     statements = sorted(document["staticPolicies"].items(), key=lambda item: int(item[0].removeprefix("policy")))
-    policies = [_policy(file, start, i, statement) for i, (_, statement) in enumerate(statements)]
+    policies = [
+        replace(_policy(file, start, i, statement), unknown_fields=unknown_fields(statement, schema))
+        for i, (_, statement) in enumerate(statements)
+    ]
     names = {cedar_name: policy.id for (cedar_name, _), policy in zip(statements, policies, strict=True)}
     for error in cedarpy.validate_policies(text, schema.parsed).errors:
         where = names.get(error.policy_id, error.policy_id)

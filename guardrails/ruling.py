@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cedarpy
@@ -42,7 +42,23 @@ def rule(policies: Policies, task_type: str, subject: Subject, findings: Sequenc
     if answer.diagnostics.errors or answer.decision is cedarpy.Decision.NoDecision:
         errors = tuple(f"policy could not be evaluated: {error}" for error in answer.diagnostics.errors)
         return Ruling(Effect.DENY, errors or ("policy gave no decision",))
-    return _ruling(answer.decision, matched)
+    ruling = _ruling(answer.decision, matched)
+    if ruling.effect is not Effect.REDACT:
+        return ruling
+    # It passes, redacted, and what it was taints all the same.
+    return replace(ruling, obligations=_obligations(policies, request))
+
+
+def _obligations(policies: Policies, request: dict[str, Any]) -> tuple[str, ...]:
+    """What the matching permits attach. Raises ValueError where Cedar reports an error."""
+    schema = policies.schema
+    diagnostics = cedarpy.is_authorized_batch([request], policies.obliging, schema.entities, schema.parsed)[
+        0
+    ].diagnostics
+    if diagnostics.errors:
+        raise ValueError("obligations could not be evaluated")
+    matched = (policies.by_id[diagnostics.id_annotations_by_reason[reason]] for reason in diagnostics.reasons)
+    return tuple(sorted({policy.obligation for policy in matched if policy.obligation}))
 
 
 def _request(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ FILLED_BY_GATE = {
 """Attributes of every hop. A subject that brings one of them itself is denied."""
 
 PAYLOAD = "Payload"
+ARGUMENTS = "Arguments"
 
 FACTS: dict[Hop, dict[str, str]] = {
     Hop.INPUT: {"stake_cents": "Long", "payload": PAYLOAD},
@@ -52,6 +53,7 @@ FACTS: dict[Hop, dict[str, str]] = {
     Hop.ARGUMENTS: {
         "subtask": "String",
         "action": "String",
+        "arguments": ARGUMENTS,
         "risk": "String",
         "side_effect": "Bool",
         "stake_cents": "Long",
@@ -81,6 +83,7 @@ USUAL: dict[Hop, dict[str, Any]] = {
     Hop.PROPOSAL: {"subtask": "example"},
     Hop.ARGUMENTS: {
         "subtask": "example",
+        "arguments": {},
         "risk": "low",
         "side_effect": True,
         "tainted": False,
@@ -104,20 +107,17 @@ class TypeSchema:
     entities: cedarpy.Entities
     payload: Mapping[str, str]
     """Payload field -> its Cedar type. A field of another form, or with an unusual name, is not for policy to see."""
+    arguments: Mapping[str, str]
+    """The same of the arguments that actions declare a type for."""
 
     def context(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts as Cedar reads them. Raises TypeError where the payload cannot be one of the task type's."""
-        if "payload" not in facts:
-            return dict(facts)
-        given = facts["payload"]
-        if not isinstance(given, Mapping):
-            raise TypeError("a payload is a mapping")
-        seen = {
-            name: _decimal(given[name]) if kind == "decimal" else given[name]
-            for name, kind in self.payload.items()
-            if given.get(name) is not None
-        }
-        return {**facts, "payload": seen}
+        """The facts as Cedar reads them. Raises TypeError where the payload or the arguments cannot be the type's."""
+        read = dict(facts)
+        if "payload" in facts:
+            read["payload"] = _record(facts["payload"], self.payload)
+        if "arguments" in facts:
+            read["arguments"] = _record(facts["arguments"], self.arguments, empty=False)
+        return read
 
 
 def principal_type(hop: Hop) -> str:
@@ -130,23 +130,27 @@ def schema_of(task_type: TaskType) -> TypeSchema:
     fields = task_type.payload_schema.get("properties", {})
     payload = {name: kind for name, field in sorted(fields.items()) if (kind := _kind(name, field))}
     personas = sorted({persona for spec in task_type.plan.subtasks for persona in spec.panel})
-    text = _text(task_type.name, personas, payload)
+    arguments = {name: _KINDS[kind] for name, kind in task_type.argument_types().items() if name.isprintable()}
+    text = _text(task_type.name, personas, {PAYLOAD: payload, ARGUMENTS: arguments})
     parsed = _parsed(text)
-    return TypeSchema(text, parsed, cedarpy.Entities.from_json_str("[]", parsed), payload)
+    return TypeSchema(text, parsed, cedarpy.Entities.from_json_str("[]", parsed), payload, arguments)
 
 
-def _text(name: str, personas: list[str], payload: Mapping[str, str]) -> str:
-    attributes = ", ".join(f"{_quoted(field)}?: {kind}" for field, kind in payload.items())
+def _text(name: str, personas: list[str], records: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(
         [
             f"entity Persona enum [{', '.join(map(_quoted, personas))}];",
             'entity Submitter enum ["submitter"];',
             f"entity Task enum [{_quoted(name)}];",
-            f"type {PAYLOAD} = {{{attributes}}};",
+            *(f"type {record} = {{{_attributes(kinds)}}};" for record, kinds in records.items()),
             *(_action(hop) for hop in Hop),
             "",
         ]
     )
+
+
+def _attributes(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{_quoted(field)}?: {kind}" for field, kind in kinds.items())
 
 
 def _action(hop: Hop) -> str:
@@ -164,6 +168,17 @@ def _kind(name: str, field: Any) -> str | None:
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
+
+
+def _record(given: Any, kinds: Mapping[str, str], *, empty: bool = True) -> dict[str, Any]:
+    """`empty`: whether a null stands for a field that is not there."""
+    if not isinstance(given, Mapping):
+        raise TypeError("a mapping was expected")
+    return {
+        name: _decimal(given[name]) if kind == "decimal" else given[name]
+        for name, kind in kinds.items()
+        if (name in given if not empty else given.get(name) is not None)
+    }
 
 
 def _decimal(value: Any) -> dict[str, Any]:

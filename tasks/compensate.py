@@ -109,7 +109,8 @@ async def _was_told(context: StageContext, work: UnitOfWork, step: Step, row: Ro
         return False
     kind = ExecutorKind(row["kind"])
     await take_action(work.connection, request, way.recorded, kind, asking=True)
-    _, kept = await judged(context, step.id, way.executor, response)
+    verdict, kept = await judged(context, step.id, way.executor, response)
+    await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.id))
     await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(kept))
     await set_subtask(work.connection, context.task.id, step.id, SubtaskStatus.DONE, action=request.action)
     data = {"action": request.action, "executor": way.recorded, "key": request.idempotency_key}

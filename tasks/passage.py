@@ -38,7 +38,10 @@ async def redact_and_judge(
     again = await gate.judge(subject_of(other))
     if again.effect is Effect.REDACT:
         return Passage(value, _denied(again, "what policy wants taken out is still there"))
-    return Passage(other, again.model_copy(update={"modified_by": verdict.policy_ids, "modified": digest(other)}))
+    # Taking something out of a text may hide from a filter what the rest of it still says.
+    obligations = tuple(sorted({*verdict.obligations, *again.obligations})) if again.effect is Effect.ALLOW else ()
+    update = {"modified_by": verdict.policy_ids, "modified": digest(other), "obligations": obligations}
+    return Passage(other, again.model_copy(update=update))
 
 
 def _denied(verdict: Verdict, reason: str) -> Verdict:

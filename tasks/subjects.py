@@ -67,6 +67,7 @@ def arguments_subject(
         facts={
             "subtask": spec.id,
             "action": option.action,
+            "arguments": dict(option.arguments),
             "risk": declared.risk,
             "side_effect": declared.side_effect,
             "stake_cents": stake_cents(task_type, payload),

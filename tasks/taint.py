@@ -53,9 +53,19 @@ def free_text(task_type: TaskType) -> frozenset[str]:
 
 
 def provenance(task_type: TaskType, spec: SubtaskSpec, payload: Mapping[str, Any]) -> list[str]:
-    """Where what the subtask's panel is shown comes from: fields, payload (free text in it), memory, catalog."""
+    """Where what an action rests on comes from: fields, payload (free text in it), memory, catalog.
+
+    It rests on what the panels of all subtasks before it were shown, as whether and when it is done depends on them.
+    """
+    found: set[str] = set()
+    for name in behind(task_type, spec.id):
+        found |= _shown(task_type, task_type.subtask(name), payload)
+    return sorted(found)
+
+
+def _shown(task_type: TaskType, spec: SubtaskSpec, payload: Mapping[str, Any]) -> set[str]:
     shown = {name for name in spec.context.working if name not in spec.context.hide and name in payload}
     texts = any(not isinstance(payload[name], int | float | None) for name in shown & free_text(task_type))
     sources = {"fields": bool(shown), "payload": texts}
     sources |= {"memory": spec.context.episodic > 0, "catalog": spec.context.semantic > 0}
-    return sorted(name for name, there in sources.items() if there)
+    return {name for name, there in sources.items() if there}

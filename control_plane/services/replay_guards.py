@@ -70,6 +70,9 @@ def _findings(gate: CedarGate, subject: Subject, was: dict[str, Any]) -> list[Fi
 def _beside(row: dict[str, Any], verdict: Verdict) -> Judged:
     was = row["body"]
     kept = Verdict.model_validate(was)
+    if kept.modified_by:
+        # Some of them may come of what was taken out.
+        verdict = verdict.model_copy(update={"obligations": kept.obligations})
     verdict = verdict.model_copy(update={name: getattr(kept, name) for name in _KEPT})
     now = verdict_row(row["task_id"], row["key"], verdict)
     if verdict.policy_hash == row["policy_hash"]:

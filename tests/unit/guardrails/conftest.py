@@ -29,6 +29,7 @@ FACTS: dict[Hop, dict[str, Any]] = {
     Hop.ARGUMENTS: {
         "subtask": "affordability",
         "action": "decline",
+        "arguments": {},
         "risk": "low",
         "side_effect": True,
         "stake_cents": 80000,
@@ -61,12 +62,11 @@ def _task_type(folder: Path = PILOT, hide: tuple[str, ...] = ("Age", "Marital"),
     return TaskType(
         name="credit_review",
         version=1,
-        payload_schema={"type": "object"},
+        **{"payload_schema": {"type": "object"}, **fields},
         answer="affordability",
         sla=Sla(deadline=timedelta(minutes=15)),
         plan=PlanSpec(subtasks=(subtask,)),
         folder=str(folder),
-        **fields,
     )
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_fact_denies_and_signals_cannot_be_forged(gate, make_subject,
 @pytest.mark.parametrize("hop", list(Hop))
 @pytest.mark.parametrize("value", [1.5, None, [], {}, 2**70, float("nan"), object(), {"__entity": {}}])
 def test_a_wrong_type_denies(gate, make_subject, hop, value):
-    fits = {"payload": dict, "provenance": list}
+    fits = {"payload": dict, "arguments": dict, "provenance": list}
     for name in make_subject(hop).facts:
         if isinstance(value, fits.get(name, ())):
             continue

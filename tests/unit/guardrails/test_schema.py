@@ -1,7 +1,10 @@
 import pytest
 
+from domain.errors import CatalogError
 from domain.guard import Hop
+from domain.task_type import ActionSpec, TaskType
 from guardrails.filters import FILTERS
+from guardrails.gate import load_gate
 from guardrails.schema import FACTS, FILLED_BY_GATE, SIGNALS, USUAL, schema_of
 
 FIELDS = {
@@ -41,6 +44,98 @@ def test_payload_fields_become_attributes_by_their_type(schema):
 def test_an_amount_that_is_no_number_is_refused(schema):
     with pytest.raises(TypeError):
         schema.context({"payload": {"Amount": True}})
+
+
+@pytest.fixture
+def with_limit(make_task_type):
+    """A task type whose declining has an amount that policies may ask about."""
+    kind = make_task_type()
+    action = ActionSpec(name="decline", counter_arguments=("fee", "note"), argument_types={"fee": "number"})
+    spec = kind.plan.subtasks[0].model_copy(update={"actions": (action,)})
+    return kind.model_copy(update={"plan": kind.plan.model_copy(update={"subtasks": (spec,)})})
+
+
+LIMIT = """
+@id("P") permit (principal, action, resource);
+@id("FEE") @effect("deny") @reason("r") @owner("o") forbid (principal, action == Action::"arguments", resource)
+when { context.arguments has fee && context.arguments.fee.greaterThan(decimal("50.0")) };
+"""
+
+
+@pytest.mark.parametrize(
+    ("fee", "effect"),
+    [
+        ({}, "allow"),
+        ({"fee": 50}, "allow"),
+        ({"fee": 50, "note": "not for policy"}, "allow"),
+        ({"fee": 50.01}, "deny"),
+        ({"fee": 1e300}, "deny"),
+        ({"fee": -1e300}, "deny"),
+        ({"fee": "50"}, "deny"),
+        ({"fee": True}, "deny"),
+        ({"fee": None}, "deny"),
+        ({"fee": [1]}, "deny"),
+        ({"fee": float("nan")}, "deny"),
+    ],
+)
+def test_policies_ask_about_declared_arguments(with_limit, make_subject, tmp_path, fee, effect):
+    (tmp_path / "limit.cedar").write_text(LIMIT)
+    gate = load_gate(with_limit, [tmp_path / "limit.cedar"])
+    assert gate.judge_here(make_subject(Hop.ARGUMENTS, arguments=fee)).effect == effect
+
+
+def test_an_argument_that_no_action_declares_a_type_for_is_refused_at_load(with_limit, tmp_path):
+    (tmp_path / "limit.cedar").write_text(LIMIT.replace("fee", "note"))
+    with pytest.raises(CatalogError, match=r"policy FEE: .*it has no arguments\.note"):
+        load_gate(with_limit, [tmp_path / "limit.cedar"])
+
+
+ASKS = """@id("P") permit (principal, action, resource) when { %s };"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "unknown"),
+    [
+        ("context has stake_cents && context.stake_cents > 5", None),
+        ("context has steak_cents && context.steak_cents > 5", "steak_cents"),
+        ("context.payload has Amuont", "payload.Amuont"),
+        ("!(context.rounds > 1 || (context.payload has Nested && true))", "payload.Nested"),
+        ('context.payload has "Late?" && context.payload["Late?"]', None),
+    ],
+)
+def test_a_mistyped_field_behind_has_is_refused_at_load(make_task_type, tmp_path, condition, unknown):
+    kind = make_task_type(tmp_path / "pilot", payload_schema={"type": "object", "properties": FIELDS})
+    text = ASKS % condition
+    if "rounds" in condition or "payload" in condition:
+        text = text.replace("action,", 'action == Action::"arguments",')
+    (tmp_path / "pilot").mkdir()
+    file = tmp_path / "pilot" / "policies.cedar"
+    file.write_text(text)
+    if unknown is None:
+        load_gate(kind, [file])
+        return
+    with pytest.raises(CatalogError, match=f"policy P: .*it has no {unknown}"):
+        load_gate(kind, [file])
+
+
+def test_a_policy_for_several_types_may_ask_for_what_one_of_them_has_not(make_task_type, tmp_path):
+    (tmp_path / "pilot").mkdir()
+    (tmp_path / "pilot" / "policies.cedar").write_text('@id("P") permit (principal, action, resource);')
+    (tmp_path / "policies.cedar").write_text(
+        '@id("S") @effect("deny") @reason("r") @owner("o") forbid (principal, action == Action::"arguments", resource) '
+        "when { context.payload has amount && context.payload.amount > 5 };"
+    )
+    assert "S" in load_gate(make_task_type(tmp_path / "pilot")).policies.by_id
+
+
+def test_types_of_arguments_are_of_declared_ones_and_one_each(with_limit):
+    with pytest.raises(ValueError, match="'fee' is not among counter_arguments"):
+        ActionSpec(name="decline", argument_types={"fee": "number"})
+    other = ActionSpec(name="approve", counter_arguments=("fee",), argument_types={"fee": "string"})
+    data = with_limit.model_dump()
+    data["plan"]["subtasks"][0]["actions"] += (other.model_dump(),)
+    with pytest.raises(ValueError, match="'fee' is a number and a string: give it one type"):
+        TaskType.model_validate(data)
 
 
 def test_every_filter_has_a_signal():
