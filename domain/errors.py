@@ -11,6 +11,7 @@ ParleyError
 │   └── AnswerRefused        an approval's answer came late, twice, from the submitter, or does not match
 ├── RunError                 an attempt to move a task stops here
 │   ├── LeaseLost            a newer fence stands: another worker owns the task
+│   │   └── TaskEnded        the task has ended: no run of it writes any more
 │   ├── TaskHalted           the task was cancelled or its deadline passed
 │   ├── NotYet               an action has to wait: the task is given back for a while
 │   └── TaskPaused           the task is to stop before its next node
@@ -74,6 +75,14 @@ class RunError(ParleyError):
 
 class LeaseLost(RunError):
     """Another worker owns the task now."""
+
+
+class TaskEnded(LeaseLost):
+    """The task has ended as `status`, and no run of it writes any more, whatever its fence."""
+
+    def __init__(self, status: str, message: str | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class TaskHalted(RunError):

@@ -38,9 +38,14 @@ _NEWEST = (
     "WHERE thread_id = %s AND checkpoint_ns = %s "
     "ORDER BY CAST(metadata ->> 'step' AS int) DESC, checkpoint_id DESC LIMIT 1"
 )
+END = "status"
+"""The channel of the task's graph that says how the task has ended: by then its thread is of no use to anybody."""
 # The task's row is locked until the statement ends: a claim raises the fence before it or after it, never between the
 # check and the write. Shared, so that the subtasks of one task do not wait for one another.
-_OWNER = "WITH owner AS MATERIALIZED (SELECT FROM tasks WHERE id = %(task)s AND fence = %(fence)s FOR SHARE)"
+_OWNER = (
+    "WITH owner AS MATERIALIZED (SELECT FROM tasks WHERE id = %(task)s AND fence = %(fence)s AND ended_at IS NULL "
+    "FOR SHARE)"
+)
 _HELD = "SELECT EXISTS (SELECT FROM owner) AS held"
 _CHECKPOINT = """
 INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
@@ -75,11 +80,13 @@ def thread_of(lease: Lease, subtask_id: str | None = None) -> RunnableConfig:
 
 
 class FencedSaver(AsyncPostgresSaver):
-    """Refuses what a run writes once a newer fence stands; the fence comes with the run's config (`thread_of`).
+    """Refuses what a run writes once a newer fence stands or the task has ended; the fence comes with the run's config
+    (`thread_of`).
 
     Each put is one statement that locks the task's row, checks the fence and writes: one exchange, one transaction.
     It writes the rows that AsyncPostgresSaver of the pinned version writes, in the tables that its `setup` makes; the
-    fence stays in the checkpoint's metadata. Raises LeaseLost, and then nothing is written.
+    fence stays in the checkpoint's metadata. Raises LeaseLost, and then nothing is written. What the node that ended
+    the task leaves behind (`END`) is not kept: no run goes on from there.
     """
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -103,6 +110,11 @@ class FencedSaver(AsyncPostgresSaver):
         """Keep a checkpoint."""
         place = config["configurable"]
         thread, ns = place["thread_id"], place["checkpoint_ns"]
+        kept: RunnableConfig = {
+            "configurable": {"thread_id": thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint["id"]}
+        }
+        if END in checkpoint["channel_values"]:
+            return kept
         inline, apart = _divided(checkpoint["channel_values"])
         values: dict[str, Any] = {
             "thread": thread,
@@ -117,7 +129,7 @@ class FencedSaver(AsyncPostgresSaver):
             rows = self._dump_blobs(thread, ns, apart, fresh)
             values |= zip(("channels", "versions", "types", "blobs"), _columns(rows, 2, 4), strict=True)
         await self._write(_PUT_WITH_BLOBS if fresh else _PUT, place, values)
-        return {"configurable": {"thread_id": thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint["id"]}}
+        return kept
 
     async def aput_writes(
         self,
@@ -127,6 +139,8 @@ class FencedSaver(AsyncPostgresSaver):
         task_path: str = "",
     ) -> None:
         """Keep what a node wrote, until its step's checkpoint is there."""
+        if any(channel == END for channel, _ in writes):
+            return
         place = config["configurable"]
         replaced = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         if replaced:
@@ -145,7 +159,7 @@ class FencedSaver(AsyncPostgresSaver):
             await cursor.execute(statement, {**values, "task": task_id, "fence": fence})
             row = await cursor.fetchone()
         if row is None or not row["held"]:
-            raise LeaseLost(f"task {task_id}: fence {fence} is stale, and its checkpoint is refused")
+            raise LeaseLost(f"task {task_id}: fence {fence} is stale or it has ended, and its checkpoint is refused")
 
 
 def _divided(channels: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,11 +17,14 @@ CHANNEL = "parley_tasks"
 MAX_CRASHES = 3
 """A task whose runs killed their worker so often in a row, without getting on, is poison."""
 
-# A run gets on where it leaves an event of its own; those of people carry the same fence.
-_GOT_ON = (
-    "EXISTS (SELECT FROM events e WHERE e.task_id = tasks.id AND e.fence = tasks.fence "
-    "AND e.event <> 'approve.answered' AND e.event NOT LIKE 'control.%')"
+PROGRESS = (
+    "e.event <> ALL (ARRAY['approve.answered', 'execute.fallback', 'execute.waits', 'compensate.waits']) "
+    "AND e.event !~ '^(control|run|sla|prefect|breaker|outcome)[.]'"
 )
+"""That the event `e` tells of a run that got on: not what people and recovery write under the run's fence, nor what
+every run may write again.
+"""
+_GOT_ON = f"EXISTS (SELECT FROM events e WHERE e.task_id = tasks.id AND e.fence = tasks.fence AND {PROGRESS})"
 POISON = f"lease_owner IS NOT NULL AND crashes >= {MAX_CRASHES - 1} AND NOT {_GOT_ON}"
 """Of a task whose lease ran out: that this was the last crash it may have."""
 
@@ -101,13 +104,13 @@ _PARK = text(
     "AND NOT q.consumed) OR (NOT pause_requested AND (CAST(:paused AS boolean) OR EXISTS "
     "(SELECT 1 FROM subtasks s WHERE s.task_id = tasks.id AND s.status = 'parked' AND NOT EXISTS "
     "(SELECT 1 FROM approvals a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND a.status = 'open')))) "
-    "WHERE id = :id AND fence = :fence"
+    "WHERE id = :id AND fence = :fence AND ended_at IS NULL"
 )
 # A statement that waits for the row sees the other tables as they were before it waited: lock first, then look.
 _LOCK = text("SELECT FROM tasks WHERE id = :id FOR NO KEY UPDATE")
 _RELEASE = text(
     "UPDATE tasks SET lease_owner = NULL, lease_until = now() + make_interval(secs => :delay) "
-    "WHERE id = :id AND fence = :fence"
+    "WHERE id = :id AND fence = :fence AND ended_at IS NULL"
 )
 
 

@@ -8,15 +8,16 @@ from sqlalchemy import Row, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.audit import STATED
-from domain.errors import LeaseLost, TaskHalted, TaskPaused
+from domain.errors import LeaseLost, TaskEnded, TaskHalted, TaskPaused
 from domain.faults import reach_inside
-from domain.task import Lease
+from domain.task import END_STATES, Lease
 from storage.audit import Chain, encoded
 from storage.tables import events
 from storage.writes import insert_all
 
 FENCED = (
-    "fence, cancel_requested, pause_requested, now() > deadline_at + make_interval(secs => parked_seconds) AS overdue"
+    "status, fence, cancel_requested, pause_requested, "
+    "now() > deadline_at + make_interval(secs => parked_seconds) AS overdue"
 )
 """The columns of `tasks` that `check_fence` looks at, with `overdue`."""
 
@@ -27,11 +28,16 @@ _LOCK_TASK = text(f"SELECT {FENCED} FROM tasks WHERE id = :id FOR NO KEY UPDATE"
 
 
 def check_fence(row: Row[Any], lease: Lease, *, halted_too: bool = False, midway: bool = False) -> None:
-    """Raise LeaseLost where a newer fence stands, TaskHalted where the task was cancelled (unless `halted_too`),
-    TaskPaused where it is to pause (unless `halted_too`, or `midway` in a node, which is finished first).
+    """Raise LeaseLost where a newer fence stands, TaskEnded where the task has ended, TaskHalted where it was cancelled
+    (unless `halted_too`), TaskPaused where it is to pause (unless `halted_too`, or `midway` in a node, which is
+    finished first).
+
+    The fence alone does not tell two runs of one claim apart: the one that is left is refused by the end.
     """
     if row.fence != lease.fence:
         raise LeaseLost(f"task {lease.task_id}: fence {lease.fence} is stale, {row.fence} stands")
+    if row.status in END_STATES:
+        raise TaskEnded(row.status, f"task {lease.task_id} has ended as {row.status}: this run is left over")
     if row.cancel_requested and not halted_too:
         raise TaskHalted(f"task {lease.task_id} was cancelled")
     if row.pause_requested and not (halted_too or midway):

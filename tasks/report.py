@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.errors import TaskEnded
 from domain.guard import Effect
 from domain.task import SubtaskStatus, TaskStatus
 from domain.task_type import TaskType
@@ -41,7 +42,18 @@ _STANDS = text(
 
 
 async def report(context: StageContext, denied: str | None, halted: str | None) -> dict[str, Any]:
-    """End the task. `denied`: refused at the door; `halted`: cancelled or expired. Returns {status}."""
+    """End the task. `denied`: refused at the door; `halted`: cancelled or expired. Returns {status}.
+
+    Of a task that has ended, by an attempt whose commit went unheard or by another run of the same claim, it returns
+    the status that stands.
+    """
+    try:
+        return {"status": (await _end(context, denied, halted)).value}
+    except TaskEnded as ended:
+        return {"status": ended.status}
+
+
+async def _end(context: StageContext, denied: str | None, halted: str | None) -> TaskStatus:
     task = context.task
     async with context.work(halted_too=True) as work:
         stands = (await work.connection.execute(_STANDS, {"id": task.id, "said": list(SAID)})).one()
@@ -66,7 +78,7 @@ async def report(context: StageContext, denied: str | None, halted: str | None) 
                 work.state(kind, row)
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
-    return {"status": status.value}
+    return status
 
 
 async def _deadlines(work: UnitOfWork, stands: Row[Any]) -> list[dict[str, Any]]:

@@ -17,26 +17,32 @@ from storage.repositories.breakers import BREAKERS, Breaker
 FALLBACK = "fallback:"
 """Before the executor's name in the row of an action that the fallback carried out."""
 
+# Every transaction of a run has locked the row and looked already; the ledger does not rest on that.
+_GOING = "EXISTS (SELECT FROM tasks t WHERE t.id = :task AND t.ended_at IS NULL)"
 # The intent and its sending are one statement: no transaction of ours ends between them. An intent that stands alone
 # is an action whose send is known not to have happened.
 _TAKE = text(
     "INSERT INTO actions "
     "(task_id, subtask_id, idempotency_key, executor, kind, request, status, fence, attempts, sent_at) "
-    "VALUES (:task, :step, :key, :executor, :kind, CAST(:request AS jsonb), 'sending', :fence, 1, clock_timestamp()) "
+    "SELECT :task, :step, :key, :executor, :kind, CAST(:request AS jsonb), 'sending', :fence, 1, clock_timestamp() "
+    f"WHERE {_GOING} "
     "ON CONFLICT (task_id, subtask_id) DO UPDATE "
     "SET status = 'sending', fence = EXCLUDED.fence, attempts = actions.attempts + 1, "
     "executor = EXCLUDED.executor, kind = EXCLUDED.kind, "
     "sent_at = CASE WHEN :asking THEN actions.sent_at ELSE clock_timestamp() END "
     "WHERE actions.fence <= EXCLUDED.fence AND actions.status IN ('intent', 'sending') RETURNING attempts"
 )
-_MINE = "WHERE task_id = :task AND subtask_id = :step AND status = 'sending' AND fence = :fence RETURNING fence"
+_MINE = (
+    "WHERE task_id = :task AND subtask_id = :step AND status = 'sending' AND fence = :fence "
+    f"AND {_GOING} RETURNING fence"
+)
 _SEND = text(f"UPDATE actions SET sent_at = clock_timestamp() {_MINE}")
 _UNSENT = text(f"UPDATE actions SET status = 'intent', error = :error {_MINE}")
 _END = text(f"UPDATE actions SET status = :status, response = CAST(:response AS jsonb), error = :error {_MINE}")
 _CLOSE = text(
     "UPDATE actions SET status = CASE WHEN status = 'sending' THEN 'unknown' ELSE 'failed' END, fence = :fence, "
     "error = :error WHERE task_id = :task AND subtask_id = :step AND fence <= :fence "
-    "AND status IN ('intent', 'sending') RETURNING status"
+    f"AND status IN ('intent', 'sending') AND {_GOING} RETURNING status"
 )
 HALTED = "EXISTS (SELECT FROM verdicts h WHERE h.task_id = {task} AND h.effect = 'halt')"
 """Whether policy halted the task."""
@@ -118,7 +124,8 @@ async def actions_of(connection: AsyncConnection, task_id: str) -> Sequence[RowM
 async def take_action(
     connection: AsyncConnection, request: ActionRequest, executor: str, kind: ExecutorKind, *, asking: bool
 ) -> int:
-    """Write the intent and take it for this fence; returns the attempt's number, 0 where a newer fence stands.
+    """Write the intent and take it for this fence; returns the attempt's number, 0 where a newer fence stands or the
+    task has ended.
 
     `asking`: the target is asked before anything is sent, so the time of the last send is kept.
     """

@@ -75,12 +75,14 @@ async def wake_overdue(connection: AsyncConnection) -> int:
     return len(result.all())
 
 
-async def close_approvals(connection: AsyncConnection, task_id: str) -> None:
-    """Expire what is still open: its task goes no further. What may have happened has to be answered all the same."""
+async def close_approvals(connection: AsyncConnection, task_id: str, *, questions_too: bool = False) -> None:
+    """Expire what is still open: its task goes no further. What may have happened has to be answered all the same,
+    unless `questions_too`: nobody would take the answer.
+    """
     statement = text(
         "UPDATE approvals SET status = 'expired' WHERE task_id = :task AND status = 'open' AND cause <> ALL(:questions)"
     )
-    await connection.execute(statement, {"task": task_id, "questions": sorted(QUESTIONS)})
+    await connection.execute(statement, {"task": task_id, "questions": [] if questions_too else sorted(QUESTIONS)})
 
 
 async def latest_question(connection: AsyncConnection, task_id: str, step: str) -> Approval | None:

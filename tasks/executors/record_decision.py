@@ -13,7 +13,7 @@ from storage.tables import records
 
 # A claim by another run and this insert exclude each other on the task's row, so nothing is written past the lease.
 _INSERT = text(
-    "WITH owner AS (SELECT id FROM tasks WHERE id = :task AND fence = :fence FOR SHARE), "
+    "WITH owner AS (SELECT id FROM tasks WHERE id = :task AND fence = :fence AND ended_at IS NULL FOR SHARE), "
     "written AS (INSERT INTO records (idempotency_key, task_id, action, arguments) "
     "SELECT :key, id, :action, CAST(:arguments AS jsonb) FROM owner ON CONFLICT DO NOTHING) "
     "SELECT count(*) FROM owner"
@@ -36,7 +36,7 @@ class RecordDecision:
         return _ABILITY
 
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
-        """Insert the record. Raises LeaseLost where a newer fence stands."""
+        """Insert the record. Raises LeaseLost where a newer fence stands or the task has ended."""
         values = {
             "key": request.idempotency_key,
             "task": request.task_id,
@@ -46,7 +46,7 @@ class RecordDecision:
         }
         async with self._engine.connect() as connection:
             if not await connection.scalar(_INSERT, values):
-                raise LeaseLost(f"task {request.task_id}: fence {request.fence} is stale")
+                raise LeaseLost(f"task {request.task_id}: fence {request.fence} is stale or it has ended")
         return _response(request)
 
     async def find(self, request: ActionRequest) -> dict[str, Any] | None:

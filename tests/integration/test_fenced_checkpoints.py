@@ -12,7 +12,8 @@ from psycopg import sql
 
 from domain.errors import LeaseLost
 from domain.task import Lease
-from storage.checkpoints import FencedSaver, Pool, open_pool, thread_of
+from orchestration.state import SubtaskState, TaskState
+from storage.checkpoints import END, FencedSaver, Pool, open_pool, thread_of
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 LEASE = Lease(task_id="t1", owner="a", fence=3)
@@ -21,7 +22,7 @@ _TASK = """
 INSERT INTO tasks (id, task_type, type_version, payload, request_hash, principal, lane, status, seed, memory_as_of,
   deadline_at, fence)
 VALUES ('t1', 'x', 1, '{}', 'h', 'ann', 'direct', 'running', 0, now(), now() + interval '1 day', 3)
-ON CONFLICT (id) DO UPDATE SET fence = 3
+ON CONFLICT (id) DO UPDATE SET fence = 3, ended_at = NULL
 """
 
 
@@ -113,6 +114,32 @@ async def test_a_fence_that_does_not_stand_writes_nothing(pool: Pool, thread: An
     for writes in ([("plain", 1)], [(INTERRUPT, "x")]):
         with pytest.raises(LeaseLost, match="stale"):
             await saver.aput_writes(at, writes, "node")
+    assert not any((await _rows(pool)).values())
+
+
+@pytest.mark.parametrize("subtask", [None, "answer"])
+async def test_an_ended_task_keeps_no_more(pool: Pool, subtask: str | None) -> None:
+    saver, thread = FencedSaver(pool), thread_of(LEASE, subtask)
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE tasks SET ended_at = now() WHERE id = 't1'")
+    with pytest.raises(LeaseLost, match="has ended"):
+        await saver.aput(thread, empty_checkpoint(), METADATA, {})
+    at: Any = {"configurable": {**thread["configurable"], "checkpoint_id": "c1"}}
+    with pytest.raises(LeaseLost, match="has ended"):
+        await saver.aput_writes(at, [("plain", 1)], "node")
+    assert not any((await _rows(pool)).values())
+
+
+async def test_what_the_end_leaves_behind_is_not_kept(pool: Pool) -> None:
+    assert END in TaskState.__annotations__
+    assert END not in SubtaskState.__annotations__
+    saver, thread = FencedSaver(pool), thread_of(LEASE)
+    last = empty_checkpoint()
+    last["channel_values"] = {END: "done"}
+    kept = await saver.aput(thread, last, METADATA, {END: "1"})
+    assert kept["configurable"]["checkpoint_id"] == last["id"]
+    at: Any = {"configurable": {**thread["configurable"], "checkpoint_id": "c1"}}
+    await saver.aput_writes(at, [(END, "done")], "node")
     assert not any((await _rows(pool)).values())
 
 
