@@ -16,6 +16,7 @@ ParleyError
 │   ├── NotYet               an action has to wait: the task is given back for a while
 │   └── TaskPaused           the task is to stop before its next node
 ├── ReasonerError            a persona's reasoner gave no usable proposal
+├── JudgeError               a judge gave no usable opinion
 ├── ExecutorError            the outside refused or failed
 │   ├── SendInDoubt          nothing tells whether it happened
 │   └── ExecutorRejected     it refused for good: a retry would not help
@@ -103,6 +104,10 @@ class NotYet(RunError):
 
 class ReasonerError(ParleyError):
     """The persona's reasoner gave no usable proposal."""
+
+
+class JudgeError(ParleyError):
+    """The judge gave no usable opinion."""
 
 
 class ExecutorError(ParleyError):

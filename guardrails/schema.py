@@ -22,6 +22,7 @@ SIGNALS = {
     "form": "malformed_bp",
     "judge": "harm_bp",
     "middleware": "middleware_bp",
+    "human_in_the_loop": "middleware_bp",
 }
 """Filter -> the attribute that holds its highest score, in basis points (0..10000). Filters may share one."""
 

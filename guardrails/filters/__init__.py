@@ -6,7 +6,10 @@ from domain.ports import AsyncGuard, Guard
 from domain.task_type import TaskType
 from guardrails.filters import (
     form,
+    human_in_the_loop,
+    judge,
     leaving_secrets,
+    middleware,
     pii,
     presidio,
     protected_attributes,
@@ -20,5 +23,8 @@ FILTERS: Mapping[str, Callable[[TaskType], Guard | AsyncGuard]] = {
     "pii": pii.build,
     "presidio": presidio.build,
     "form": form.build,
+    "judge": judge.build,
+    "middleware": middleware.build,
+    "human_in_the_loop": human_in_the_loop.build,
 }
 """One that the task type has not chosen stands at no hop."""

@@ -5,7 +5,7 @@ from guardrails import filters
 from guardrails.filters import FILTERS
 from guardrails.schema import SIGNALS
 
-CHOSEN = {"presidio"}
+CHOSEN = {"presidio", "judge", "middleware", "human_in_the_loop"}
 """Stand at a hop only where the task type selects them."""
 
 

@@ -1,0 +1,1 @@
+"""Other frameworks' guards in the form of ours."""
