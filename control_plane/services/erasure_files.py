@@ -1,15 +1,20 @@
 """What Prefect and the folders of the stack hold of a person: artifacts, runs with their logs, results, reports."""
 
+import asyncio
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from domain.errors import StackError
 from domain.quotes import Quotes
 
 _PAGE = 200
+_WRITTEN_SECONDS = 60.0
+"""The server writes its events every five seconds, or later on a busy machine."""
 _REPORTS = (".html", ".json", ".md", ".csv", ".txt", ".log")
 
 
@@ -47,6 +52,8 @@ async def erase_from_prefect_events(dsn: str, task_ids: Sequence[str], quotes: Q
     """
     import psycopg
 
+    if not dry_run:
+        await _wait_until_written(dsn)
     wanted = [*quotes.variants(), *(f"decision-{one}-" for one in task_ids)]
     quoting = "EXISTS (SELECT FROM unnest(%s::text[]) one WHERE position(one IN payload::text) > 0)"
     # The payload is JSON: what stands in a text of it is escaped once more.
@@ -65,6 +72,36 @@ async def erase_from_prefect_events(dsn: str, task_ids: Sequence[str], quotes: Q
     except psycopg.Error as problem:
         raise StackError(f"Prefect's database: {problem}: see `parley status`") from None
     return len(found)
+
+
+async def _wait_until_written(dsn: str) -> None:
+    """Until the Prefect server has written what it still held: it does so in order, so an event of ours is behind it.
+
+    Raises StackError where that takes too long.
+    """
+    import httpx
+    import psycopg
+    from prefect.client.orchestration import get_client
+
+    marker = uuid.uuid4()
+    event = {
+        "id": str(marker),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "parley.erasure",
+        "resource": {"prefect.resource.id": f"parley.erasure.{marker}"},
+    }
+    try:
+        async with get_client() as client:
+            await client.request("POST", "/events", json=[event])
+        async with (
+            asyncio.timeout(_WRITTEN_SECONDS),
+            await psycopg.AsyncConnection.connect(dsn, autocommit=True) as here,
+        ):
+            while not await (await here.execute("SELECT 1 FROM events WHERE id = %s", (marker,))).fetchone():
+                await asyncio.sleep(0.2)
+    except (TimeoutError, httpx.HTTPError, psycopg.Error) as problem:
+        told = "its events could not be waited for, and may name the person: erase again"
+        raise StackError(f"Prefect: {type(problem).__name__}: {told}") from None
 
 
 def erase_from_files(
