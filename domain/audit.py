@@ -14,6 +14,9 @@ from domain.canonical import canonical_json
 GENESIS = bytes(32)
 """What the first entry of a chain calls its previous hash."""
 
+ROLES_CHAIN = "@roles"
+"""The chain of who was given which role: it belongs to no task."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNSTABLE = re.compile(r"-0\.0|e\+")
@@ -129,6 +132,12 @@ STATED: Mapping[str, Stated] = {
         "approvals", ("id",), ("subtask_id", "cause", "digest", "role", "submitter", "expires_at"), ("shown",)
     ),
     "answers": Stated("approvals", ("id",), ("status", "option", "answered_by"), ("reason",)),
+    "given": Stated(
+        "approval_answers",
+        ("approval_id", "principal"),
+        ("submitter", "role", "grant_id", "answer", "option", "choice"),
+        ("arguments", "reason"),
+    ),
     "actions": Stated(
         "actions", ("subtask_id",), ("idempotency_key", "executor", "status"), ("request", "response", "error")
     ),
@@ -137,8 +146,8 @@ STATED: Mapping[str, Stated] = {
     "memories": Stated("memories", ("id",), ("kind", "task_type"), ("text",)),
     "outcomes": Stated("outcomes", (), ("label", "right_action", "recorded_by"), ()),
 }
-"""By what is stated: what was asked of a person and what was answered are two statements about one row; `ends` is how
-its subtasks ended.
+"""By what is stated: what was asked of people and what they decided are two statements about one row, and `given` is
+each person's answer; `ends` is how its subtasks ended.
 """
 
 

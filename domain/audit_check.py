@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from domain.audit import GENESIS, STATED, Entry, Stated, hash_of, is_erased, link, row_digest, row_key
+from domain.audit import GENESIS, ROLES_CHAIN, STATED, Entry, Stated, hash_of, is_erased, link, row_digest, row_key
 from domain.canonical import digest
 from domain.merkle import Head
 
@@ -114,6 +114,8 @@ def _events(found: Found) -> tuple[list[Problem], int]:
 
 
 def _whole(found: Found) -> bool:
+    if found.task_id == ROLES_CHAIN:
+        return True
     return bool(found.chain) and found.chain[0].event in BEGINS
 
 
@@ -173,7 +175,7 @@ def _speaks_of_ends(found: Found) -> bool:
 def _task(found: Found) -> Iterator[Problem]:
     """Its payload and its end state, where its events speak for them."""
     if found.task is None:
-        if found.chain:
+        if found.chain and found.task_id != ROLES_CHAIN:
             yield Problem(found.task_id, None, "missing", "the task's row is gone")
         return
     begun, payload = _begun(found), found.task["payload"]

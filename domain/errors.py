@@ -8,7 +8,8 @@ ParleyError
 │   ├── NotFound             no such task, approval, ...
 │   ├── IdempotencyConflict  same key, other body
 │   ├── CaseFileError        a CSV or JSON-lines file cannot be used
-│   └── AnswerRefused        an approval's answer came late, twice, from the submitter, or does not match
+│   ├── AnswerRefused        an approval's answer came late, twice, from the wrong person, or does not match
+│   └── RoleRefused          a role cannot be granted or revoked so
 ├── RunError                 an attempt to move a task stops here
 │   ├── LeaseLost            a newer fence stands: another worker owns the task
 │   │   └── TaskEnded        the task has ended: no run of it writes any more
@@ -68,6 +69,10 @@ class CaseFileError(InputError):
 
 class AnswerRefused(InputError):
     """The approval's answer is refused."""
+
+
+class RoleRefused(InputError):
+    """The role cannot be granted or revoked so."""
 
 
 class RunError(ParleyError):

@@ -60,6 +60,8 @@ class Subject(Frozen):
     """All text that filters read."""
     facts: dict[str, Any] = Field(default_factory=dict)
     """Plain values handed to policy (amount_cents, action, reason_count, ...)."""
+    waived: tuple[str, ...] = ()
+    """Ids of the denying policies that an operator has put aside for this very subject."""
 
 
 class Verdict(Frozen):
@@ -77,6 +79,8 @@ class Verdict(Frozen):
     """What follows from letting it pass."""
     overridable_by: str | None = None
     """Role whose holder may let this denial pass."""
+    overridden: tuple[str, ...] = ()
+    """Ids of the policies that denied it and were put aside by somebody in that role."""
     downgrade_to: str | None = None
     """Action that policy names instead."""
     redact: tuple[str, ...] = ()

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     recover_seconds: float = Field(default=5.0, gt=0)
     cancel_grace_seconds: float = Field(default=10.0, ge=0)
     """How long a call in flight is awaited once its task was cancelled."""
+    notify_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """http(s) URL that is told of requests to people, in a form that Slack takes. It may be a secret."""
     anchor_seconds: float = Field(default=60.0, ge=0)
     """How often a worker anchors the audit chains in the state folder, where they changed; 0: never."""
 

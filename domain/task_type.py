@@ -6,10 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec
+from domain.asking import ApprovalsSpec, Asks
 from domain.guards_spec import GuardsSpec
 from domain.model import Frozen
 
-OnExpiry = Literal["refuse", "escalate", "default"]
 OnDeadline = Literal["escalate", "default", "fail"]
 Risk = Literal["low", "high", "irreversible"]
 ArgumentType = Literal["integer", "number", "string", "boolean"]
@@ -159,10 +159,7 @@ class Sla(Frozen):
     deadline: timedelta
     """A task past it ends as `expired`."""
     approval_deadline: timedelta = timedelta(days=7)
-    on_expiry: OnExpiry = "refuse"
-    """What comes of an approval past its deadline: a refusal, a question to `escalate_to`, or the `safe_default`."""
-    escalate_to: str | None = None
-    """The second role, asked once, for another `approval_deadline`; its silence is a refusal."""
+    """How long a request to people stays open, over all roles of `approvals.chain`."""
 
 
 class CaseColumns(Frozen):
@@ -195,8 +192,8 @@ class TaskType(Frozen):
     """Payload field with the amount at stake, in currency units."""
     subject_field: str | None = None
     """Payload field that names the person whom a task is about, for `parley erase`; a case's key does too."""
-    approver_role: str = "approver"
     sla: Sla
+    approvals: ApprovalsSpec = ApprovalsSpec()
     plan: PlanSpec
     policies: tuple[str, ...] = ("policies.cedar",)
     """Cedar files beside this one."""
@@ -226,6 +223,18 @@ class TaskType(Frozen):
             if action.name == name:
                 return action
         raise KeyError(name)
+
+    @property
+    def asks(self) -> Asks:
+        """Who has to answer an ordinary request."""
+        asked = self.approvals
+        return Asks(
+            role=asked.role,
+            quorum=asked.quorum,
+            of=asked.of or asked.quorum,
+            chain=asked.chain,
+            strict=asked.strict,
+        )
 
     def subtask(self, subtask_id: str) -> SubtaskSpec:
         """The subtask of that id. Raises KeyError."""

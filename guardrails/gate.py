@@ -15,7 +15,7 @@ from guardrails.filters import FILTERS
 from guardrails.looking import AnyGuard, Looker, asked, asks, failed, late, prepare, seen
 from guardrails.policies import Policies, load_policies
 from guardrails.redaction import redacted
-from guardrails.ruling import Ruling, rule
+from guardrails.ruling import Ruling, denying, rule
 from guardrails.schema import SIGNALS, schema_of
 from guardrails.watched import WatchedThread
 
@@ -134,6 +134,10 @@ class CedarGate:
         """Whether the filter of that id asks somebody else, so that it is not looked through again."""
         return any(guard.id == guard_id for guard in self._asking)
 
+    def denying(self, verdict: Verdict) -> tuple[str, ...]:
+        """The policies that a denial comes from."""
+        return denying(self.policies, verdict)
+
     def judge_here(self, subject: Subject) -> Verdict:
         """By the filters that ask nobody, without a time limit: for examples, replays and backtests."""
         return self.rule(subject, seen(self._looker.look(subject)))
@@ -142,7 +146,8 @@ class CedarGate:
         """What policy says of the subject with these findings. Never raises."""
         input_hash = ""
         try:
-            input_hash = digest({"hop": subject.hop, "text": subject.text, "facts": subject.facts})
+            waived = {"waived": subject.waived} if subject.waived else {}
+            input_hash = digest({"hop": subject.hop, "text": subject.text, "facts": subject.facts, **waived})
             ruling = rule(self.policies, self.task_type, subject, findings)
         except Exception as problem:  # whatever broke, nothing may pass a gate that did not decide
             ruling = Ruling(Effect.DENY, (f"the gate could not judge this ({type(problem).__name__})",))
@@ -156,6 +161,7 @@ class CedarGate:
             input_hash=input_hash,
             obligations=ruling.obligations,
             overridable_by=ruling.overridable_by,
+            overridden=ruling.overridden,
             downgrade_to=ruling.downgrade_to,
             redact=ruling.redact,
         )

@@ -1,7 +1,7 @@
 """Reads Cedar files once, and refuses what would fail open or could not be explained."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,13 @@ def _obliging(parsed: cedarpy.PolicySet) -> cedarpy.PolicySet:
     whole = parsed.to_pst()
     kept = {name: one for name, one in whole.static_policies.items() if "obligation" in one.annotations}
     return cedarpy.PolicySet.from_pst(replace(whole, static_policies=kept))
+
+
+def without(policies: Policies, ids: Collection[str]) -> Policies:
+    """All but those of these ids; what the rest rules is unchanged, and so is the hash."""
+    whole = policies.parsed.to_pst()
+    left = {name: one for name, one in whole.static_policies.items() if one.annotations.get("id") not in ids}
+    return replace(policies, parsed=cedarpy.PolicySet.from_pst(replace(whole, static_policies=left)))
 
 
 def _read(file: Path) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import cedarpy
 
-from domain.guard import SEVERITY, Effect, Finding, Subject
-from guardrails.policies import Policies, Policy
+from domain.guard import SEVERITY, Effect, Finding, Subject, Verdict
+from guardrails.policies import Policies, Policy, without
 from guardrails.schema import FACTS, FILLED_BY_GATE, FLAGS, SIGNALS, principal_type
 
 
@@ -21,12 +21,31 @@ class Ruling:
     policy_ids: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
     overridable_by: str | None = None
+    overridden: tuple[str, ...] = ()
     downgrade_to: str | None = None
     redact: tuple[str, ...] = ()
 
 
 def rule(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> Ruling:
-    """Decide. Raises whatever keeps Cedar from reading the request."""
+    """Decide. Raises whatever keeps Cedar from reading the request.
+
+    A denial by policies that were all put aside for this subject is what the others say of it.
+    """
+    ruling = _rule(policies, task_type, subject, findings)
+    denied_by = denying(policies, ruling)
+    if not denied_by or ruling.overridable_by is None or not {*denied_by} <= {*subject.waived}:
+        return ruling
+    return replace(_rule(without(policies, denied_by), task_type, subject, findings), overridden=denied_by)
+
+
+def denying(policies: Policies, ruling: "Ruling | Verdict") -> tuple[str, ...]:
+    """The policies that a denial comes from; empty where it is none, or comes from elsewhere."""
+    if ruling.effect is not Effect.DENY:
+        return ()
+    return tuple(one for one in ruling.policy_ids if policies.by_id[one].effect is Effect.DENY)
+
+
+def _rule(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> Ruling:
     expected = FACTS[subject.hop].keys()
     if subject.facts.keys() != expected:
         return Ruling(Effect.DENY, (_mismatch(subject.facts.keys() - expected, expected - subject.facts.keys()),))

@@ -66,6 +66,7 @@ FACTS: dict[Hop, dict[str, str]] = {
         "result": "String",
         "memory_degraded": "Bool",
         "approved": "Bool",
+        "edited": "Bool",
         "tainted": "Bool",
         "provenance": "Set<String>",
         "payload": PAYLOAD,
@@ -74,8 +75,8 @@ FACTS: dict[Hop, dict[str, str]] = {
 }
 """Hop -> the facts a subject must bring, all of them and no others.
 
-`approved`: a person's answer bound to exactly this digest stands. `tainted`: something that it rests on was found to
-carry instructions. `provenance`: where what its panel saw came from.
+`approved`: people's answer bound to exactly this digest stands; `edited`: with arguments of their own. `tainted`:
+something that it rests on was found to carry instructions. `provenance`: where what its panel saw came from.
 """
 
 USUAL: dict[Hop, dict[str, Any]] = {
@@ -87,6 +88,7 @@ USUAL: dict[Hop, dict[str, Any]] = {
         "arguments": {},
         "risk": "low",
         "side_effect": True,
+        "edited": False,
         "tainted": False,
         "provenance": [],
         "payload": {},

@@ -29,13 +29,14 @@ async def entry_of(run: RunContext, subtask_id: str) -> Entry | None:
     async with run.stage.engine.connect() as connection:
         decision = await load_decision(connection, task.id, subtask_id)
         here = (verdicts.c.task_id == task.id, verdicts.c.subtask_id == subtask_id, verdicts.c.hop == Hop.ARGUMENTS)
-        statement = select(verdicts.c.effect, verdicts.c.policy_ids).where(*here)
+        overridable_by = verdicts.c.body["overridable_by"].astext.label("overridable_by")
+        statement = select(verdicts.c.effect, verdicts.c.policy_ids, overridable_by).where(*here)
         verdict = (await connection.execute(statement)).one_or_none()
     state: SubtaskState = {"subtask_id": subtask_id, "round": decision.rounds}
     if verdict is None:
         return Entry("negotiate", {**state, **_decided(decision)})
     # The one verdict that was copied: on it the route goes to approve or to execute.
-    effect = Effect(verdict.effect)
+    effect = Effect(verdict.effect) if verdict.overridable_by is None else Effect.REQUIRE_APPROVAL
     return Entry("guard", {**state, "effect": effect.value, "cause": ", ".join(verdict.policy_ids)})
 
 

@@ -11,6 +11,7 @@ from storage.audit import write_event
 from storage.leases import MAX_CRASHES, POISON, PROGRESS, release
 from storage.repositories.approvals import close_approvals, wake_overdue
 from storage.repositories.chains import ended_rows
+from storage.repositories.escalation import escalate_due
 from storage.repositories.sla import tell_deadlines
 from tasks.policy import is_transient
 
@@ -40,11 +41,13 @@ _POISONED = text(
 async def recover(engine: AsyncEngine) -> int:
     """Make overdue approvals' tasks due, and count them with the tasks whose lease ran out.
 
-    A lease that ran out needs no mending: its task is claimable. Counting tells a worker to look at once.
+    A lease that ran out needs no mending: its task is claimable. Counting tells a worker to look at once. A request
+    whose role has had its time goes on to the next role.
     """
     async with engine.begin() as connection:
         await _quarantine(connection)
         woken = await wake_overdue(connection)
+        await escalate_due(connection)
         await tell_deadlines(connection)
         orphaned = await connection.scalar(
             text("SELECT count(*) FROM tasks WHERE due AND status = 'running' AND lease_until < now()")

@@ -16,6 +16,7 @@ from domain.task import Lane
 from orchestration.anchoring import keep_anchored
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
+from orchestration.notices import keep_notified
 from orchestration.recovery import recover, set_back
 from orchestration.run import Runtime
 from orchestration.standalone import owner_name
@@ -52,6 +53,7 @@ class Worker:
         self._heartbeat.start()
         loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._recover())]
         loops.append(asyncio.create_task(keep_anchored(self._runtime.dsn, self._settings)))
+        loops.append(asyncio.create_task(keep_notified(self._runtime.engine, self._runtime.catalog, self._settings)))
         try:
             while not self._stop.is_set():
                 await self._round()

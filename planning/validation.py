@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 from graphlib import CycleError
 
-from domain.task_type import PlanSpec, Sla, SubtaskSpec, TaskType
+from domain.asking import ApprovalsSpec
+from domain.task_type import PlanSpec, SubtaskSpec, TaskType
 from planning.conditions import parse
 from planning.order import in_order
 from planning.planners import PLANNERS
@@ -31,7 +32,7 @@ def validate_plan(task_type: TaskType, personas: Collection[str], executors: Col
         _check_parts(path, spec, personas, executors)
         _check_fields(path, spec, fields)
         _check_deadlines(path, spec, task_type.sla.deadline)
-        _check_default(path, spec, task_type.sla)
+        _check_default(path, spec, task_type.approvals)
         _check_links(path, index, task_type.plan)
     _check_acyclic(task_type.plan)
     _check_answer(task_type)
@@ -42,15 +43,23 @@ def _check_times(task_type: TaskType) -> None:
     for name in ("deadline", "approval_deadline"):
         if getattr(task_type.sla, name) <= timedelta(0):
             raise PlanProblem(f"sla.{name}", "a positive duration")
-    _check_expiry(task_type)
+    _check_chain(task_type)
 
 
-def _check_expiry(task_type: TaskType) -> None:
-    sla, role = task_type.sla, task_type.approver_role
-    if sla.on_expiry == "escalate" and sla.escalate_to in (None, role):
-        raise PlanProblem("sla.escalate_to", f"a second role beside {role!r}: `on_expiry: escalate` asks it")
-    if sla.on_expiry != "escalate" and sla.escalate_to is not None:
-        raise PlanProblem("sla.escalate_to", f"none: `on_expiry: {sla.on_expiry}` asks nobody else")
+def _check_chain(task_type: TaskType) -> None:
+    """Each role is asked once, and the last one has some time left."""
+    asked, left = task_type.approvals, task_type.sla.approval_deadline
+    seen = {asked.role}
+    for index, step in enumerate(asked.chain):
+        path = f"approvals.chain[{index}]"
+        if step.role in seen:
+            raise PlanProblem(f"{path}.role", f"a role that was not asked before, got {step.role!r} again")
+        seen.add(step.role)
+        if step.after <= timedelta(0):
+            raise PlanProblem(f"{path}.after", "a positive duration")
+        left -= step.after
+        if left <= timedelta(0):
+            raise PlanProblem(f"{path}.after", "less than is left of sla.approval_deadline, all steps taken together")
 
 
 def _check_parts(path: str, spec: SubtaskSpec, personas: Collection[str], executors: Collection[str]) -> None:
@@ -88,9 +97,9 @@ def _check_deadlines(path: str, spec: SubtaskSpec, sla: timedelta) -> None:
         raise PlanProblem(f"{path}.on_deadline", "a deadline, or a strategy.deadline, beside it")
 
 
-def _check_default(path: str, spec: SubtaskSpec, sla: Sla) -> None:
+def _check_default(path: str, spec: SubtaskSpec, asked: ApprovalsSpec) -> None:
     """Whatever says that the safe action is taken needs one that is named."""
-    for name, said in (("on_deadline", spec.on_deadline), ("sla.on_expiry", sla.on_expiry)):
+    for name, said in (("on_deadline", spec.on_deadline), ("approvals.on_expiry", asked.on_expiry)):
         if said == "default" and spec.strategy.safe_default is None:
             raise PlanProblem(f"{path}.strategy.safe_default", f"the action that `{name}: default` takes")
 

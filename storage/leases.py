@@ -18,7 +18,8 @@ MAX_CRASHES = 3
 """A task whose runs killed their worker so often in a row, without getting on, is poison."""
 
 PROGRESS = (
-    "e.event <> ALL (ARRAY['approve.answered', 'execute.fallback', 'execute.waits', 'compensate.waits']) "
+    "e.event <> ALL (ARRAY['approve.answered', 'approve.counted', 'approve.overridden', "
+    "'approve.escalated', 'execute.fallback', 'execute.waits', 'compensate.waits']) "
     "AND e.event !~ '^(control|run|sla|prefect|breaker|outcome)[.]'"
 )
 """That the event `e` tells of a run that got on: not what people and recovery write under the run's fence, nor what

@@ -1,6 +1,6 @@
 """Every table that the migrations make."""
 
-from storage import audit_tables, evaluation_tables, tables
+from storage import approval_tables, audit_tables, evaluation_tables, tables
 from storage.columns import metadata
 
-__all__ = ["audit_tables", "evaluation_tables", "metadata", "tables"]
+__all__ = ["approval_tables", "audit_tables", "evaluation_tables", "metadata", "tables"]

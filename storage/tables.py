@@ -1,5 +1,5 @@
 """The tables. Personal data sits in `tasks.payload`, `snapshots.contexts`, `proposals.body`, `approvals.shown`,
-`memories.text` and `actions.request` alone, so that it can be erased."""
+`approval_answers.arguments`, `memories.text` and `actions.request` alone, so that it can be erased."""
 
 from sqlalchemy import (
     BigInteger,
@@ -164,8 +164,12 @@ approvals = Table(
     col("reason", Text, null=True),
     moment("answered_at", null=True),
     Column("consumed", Boolean, nullable=False, server_default=text("false")),
+    Column("step", Integer, nullable=False, server_default=text("0")),
+    moment("next_at", null=True),
     UniqueConstraint("task_id", "subtask_id", "digest"),
+    UniqueConstraint("id", "submitter"),
     Index("ix_approvals_open", "expires_at", postgresql_where=text("status = 'open'")),
+    Index("ix_approvals_next", "next_at", postgresql_where=text("status = 'open' AND next_at IS NOT NULL")),
 )
 
 actions = Table(

@@ -112,13 +112,24 @@ async def _settle(
     context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict, bound: Approval | None, option: Option
 ) -> dict[str, Any]:
     await _record(context, work, subtask_id, verdict)
+    cause = ", ".join(verdict.policy_ids)
+    if _may_be_overridden(verdict, bound):
+        return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": cause}
+    if verdict.effect in (Effect.DENY, Effect.HALT):
+        reason = "; ".join(verdict.reasons)
+        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)
     if bound is not None and bound.defaulted and verdict.effect not in _SETTLED:
         # Nobody answered in time, and asking again would go unanswered for ever.
         reason = f"no answer came in time, and policy asks a person for {option.name}"
         await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)
         await work.event(f"guard:{subtask_id}:unanswered", "guard.unanswered", {"option": option.name}, subtask_id)
-        return {"effect": Effect.DENY.value, "cause": ", ".join(verdict.policy_ids)}
-    return {"effect": verdict.effect.value, "cause": ", ".join(verdict.policy_ids)}
+        return {"effect": Effect.DENY.value, "cause": cause}
+    return {"effect": verdict.effect.value, "cause": cause}
+
+
+def _may_be_overridden(verdict: Verdict, bound: Approval | None) -> bool:
+    """Whether somebody is asked to put the denial aside: once, and not where nobody answered before."""
+    return verdict.overridable_by is not None and not (bound and (bound.overrides or bound.defaulted))
 
 
 async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict) -> None:
@@ -129,7 +140,6 @@ async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verd
         # What it was, by the policies that would not let it pass so.
         data["modified_by"] = list(verdict.modified_by)
         data["instead"] = verdict.instead.name if verdict.instead else None
+    if verdict.overridden:
+        data["overridden"] = list(verdict.overridden)
     await work.event(key, f"guard.{verdict.effect.value}", data, subtask_id)
-    if verdict.effect in (Effect.DENY, Effect.HALT):
-        reason = "; ".join(verdict.reasons)
-        await set_subtask(work.connection, context.task.id, subtask_id, SubtaskStatus.DENIED, reason=reason)

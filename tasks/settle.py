@@ -1,18 +1,16 @@
 """Settle: a person says what became of an action that nothing else tells about."""
 
-import uuid
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import DONE, EFFECT_UNKNOWN, NOT_DONE, Approval, ApprovalStatus
-from domain.canonical import digest
 from domain.task import SubtaskStatus
 from storage.repositories.actions import load_standing
 from storage.repositories.approvals import consume_approval
 from storage.repositories.tasks import set_subtask
-from storage.tables import approvals
 from storage.unit_of_work import UnitOfWork
+from tasks.asking import Request, open_request, tell_expired
 from tasks.context import StageContext
 
 UNDO = ":compensate"
@@ -28,34 +26,19 @@ async def ask(context: StageContext, work: UnitOfWork, step: str, cause: str, wh
     """Put the question to a person; a subtask's own action parks its subtask."""
     task = context.task
     await work.flush()
-    shown = await _shown(context, work, step, cause, why)
-    bound = digest(shown)
-    approval_id = str(uuid.uuid5(uuid.UUID(task.id), f"{step}:{bound}"))
-    wait = context.task_type.sla.approval_deadline
-    row = {
-        "id": approval_id,
-        "task_id": task.id,
-        "subtask_id": step,
-        "cause": cause,
-        "shown": shown,
-        "digest": bound,
-        "role": context.task_type.approver_role,
-        "submitter": task.principal,
-        "status": ApprovalStatus.OPEN.value,
-        # Later than an answer that was given in this transaction's time.
-        "created_at": await work.connection.scalar(text("SELECT clock_timestamp()")),
-        "expires_at": await work.connection.scalar(text("SELECT clock_timestamp() + :wait"), {"wait": wait}),
-    }
-    await work.add(approvals, row)
-    await work.connection.execute(text("UPDATE tasks SET escalated = true WHERE id = :id"), {"id": task.id})
+    # What happened is said by one who looked, not voted on.
+    asks = context.task_type.asks.model_copy(update={"quorum": 1, "of": 1})
+    shown = {**await shown_of(work.connection, task.id, step, cause, why), "asks": asks.shown()}
+    told = await open_request(context, work, asked := Request(step, cause, asks, shown))
     if not step.endswith(UNDO):
         await set_subtask(work.connection, task.id, step, SubtaskStatus.PARKED, reason=cause)
-    data = {"approval": approval_id, "cause": cause, "step": step, "digest": bound}
-    await work.event(f"settle:{approval_id}", "settle.asked", data, step.removesuffix(UNDO))
+    key = f"settle:{asked.id_in(task.id)}"
+    await work.event(key, "settle.asked", {**told, "step": step}, step.removesuffix(UNDO))
 
 
-async def _shown(context: StageContext, work: UnitOfWork, step: str, cause: str, why: str) -> dict[str, Any]:
-    found = (await load_standing(work.connection, context.task.id, step)).action
+async def shown_of(connection: AsyncConnection, task_id: str, step: str, cause: str, why: str) -> dict[str, Any]:
+    """What a person is shown of the step's action, but for who is asked."""
+    found = (await load_standing(connection, task_id, step)).action
     sent = {} if found is None else {"executor": found.executor, "attempts": found.attempts, **found.request}
     unknown = cause == EFFECT_UNKNOWN
     return {
@@ -65,7 +48,7 @@ async def _shown(context: StageContext, work: UnitOfWork, step: str, cause: str,
         "action": None,
         "arguments": {},
         "options": [DONE, NOT_DONE],
-        "sent": {"key": f"{context.task.id}/{step}", **sent},
+        "sent": {"key": f"{task_id}/{step}", **sent},
         "reason": why,
     }
 
@@ -78,6 +61,7 @@ async def settle(context: StageContext, work: UnitOfWork, approval: Approval) ->
         return done
     if approval.status is ApprovalStatus.EXPIRED:
         said = "no answer came in time to whether it was done"
+        await tell_expired(work, context.task.id, approval.id, approval.asks.role_at(approval.step))
     else:
         said = f"{approval.answered_by} says that it was {'done' if done else 'not done'}: {approval.reason}"
     if step == subtask_id:

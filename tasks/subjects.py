@@ -79,10 +79,12 @@ def arguments_subject(
             "result": decision.result.kind.value,
             "memory_degraded": decision.memory_degraded,
             "approved": approval is not None and approval.status is ApprovalStatus.APPROVED,
+            "edited": approval is not None and approval.arguments is not None,
             "tainted": tainted,
             "provenance": provenance(task_type, spec, payload),
             "payload": dict(payload),
         },
+        waived=approval.overrides if approval is not None else (),
     )
 
 

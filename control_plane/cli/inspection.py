@@ -66,6 +66,7 @@ _SHOWN = {
     "proposals": ("persona", "subtask_id", "round", "option", "confidence", "struck"),
     "verdicts": ("key", "hop", "effect", "policy_ids"),
     "approvals": ("id", "subtask_id", "cause", "status", "option", "answered_by", "reason", "expires_at"),
+    "approval_answers": ("approval_id", "principal", "role", "answer", "option", "arguments", "reason"),
     "actions": ("subtask_id", "executor", "status", "attempts", "response", "error"),
     "forks": ("id", "fork_stage", "dry_run", "status", "answer"),
 }

@@ -26,6 +26,7 @@ from control_plane.cli import (
 )
 from control_plane.cli.audit import audit
 from control_plane.cli.output import emit_json
+from control_plane.cli.role import role
 from domain.errors import InputError, ParleyError
 from domain.printable import printable
 
@@ -60,6 +61,7 @@ for group in GROUPS:
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(audit)
+app.add_typer(role)
 
 
 def run() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.audit import Entry, as_plain
+from domain.audit import ROLES_CHAIN, Entry, as_plain
 from domain.audit_check import Found, Problem, check
 from domain.errors import InputError, NotFound
 from domain.merkle import Head, proven
@@ -45,7 +45,7 @@ class Verified:
     def take(self, found: Found, anchored: Head | None) -> None:
         """Check one task."""
         checked = check(found, anchored)
-        self.tasks += 1
+        self.tasks += found.task_id != ROLES_CHAIN
         self.entries += len(found.chain)
         self.unchained += not found.chain and found.head is None and anchored is None
         self.erased += checked.erased

@@ -8,6 +8,7 @@ from catalog.load import Catalog
 from control_plane.services.compared_strategies import read_names, strategy_specs
 from control_plane.services.erased import refuse_erased
 from control_plane.services.listing import unknown_task
+from control_plane.services.replay_answers import check_answers
 from control_plane.services.replay_checks import (
     Check,
     Material,
@@ -40,7 +41,7 @@ async def replay_task(engine: AsyncEngine, catalog: Catalog, task_id: str) -> di
     checks: list[Check | None] = [check_intake(material), check_plan(material)]
     for spec in kind.plan.subtasks:
         checks += [check_snapshots(material, spec), check_negotiation(material, spec)]
-    checks += [*check_guards(material), check_end(material)]
+    checks += [*check_guards(material), check_answers(material), check_end(material)]
     found = [one for one in checks if one is not None]
     if row["type_version"] != kind.version:
         found = [_of_another_version(one, row["type_version"], kind.version) for one in found]

@@ -1,5 +1,6 @@
 """Where each subtask and the task must have ended, from the records alone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from control_plane.services.replay_checks import Check, Material, compared
@@ -7,6 +8,7 @@ from domain.approval import EFFECT_UNKNOWN
 from domain.plan import Plan
 from domain.task import SubtaskStatus, TaskStatus
 from planning.schedule import advance
+from storage.repositories.listing import Row
 from storage.repositories.records import TaskRecords
 from tasks.report import end_state, halt_of
 
@@ -62,15 +64,21 @@ def _subtask(records: TaskRecords, row: dict[str, Any]) -> End:
             return SubtaskStatus.DONE, action["request"].get("action")
         return SubtaskStatus.FAILED, None
     verdicts = [one for one in records.verdicts if one["subtask_id"] == name and one["hop"] == "arguments"]
-    if verdicts and verdicts[-1]["effect"] in ("deny", "halt"):
-        return SubtaskStatus.DENIED, None
     approvals = [one for one in records.approvals if one["subtask_id"] == name]
+    if verdicts and verdicts[-1]["effect"] in ("deny", "halt") and not _overriding(verdicts[-1], approvals):
+        return SubtaskStatus.DENIED, None
     if approvals and approvals[-1]["status"] in ("refused", "expired"):
         # One that its task's end closed leaves its subtask skipped.
         closed = row["status"] == SubtaskStatus.SKIPPED and approvals[-1]["status"] == "expired"
         return (SubtaskStatus.SKIPPED if closed else SubtaskStatus.DENIED), None
     ended = SubtaskStatus(row["status"])
     return (SubtaskStatus.PENDING if ended is SubtaskStatus.SKIPPED else ended), None
+
+
+def _overriding(verdict: Row, approvals: Sequence[Row]) -> bool:
+    """Whether somebody was asked to put this denial aside, so that the request says how it ended."""
+    last = approvals[-1] if approvals else None
+    return last is not None and "denied" in last["shown"] and verdict["body"].get("approval_id") != last["id"]
 
 
 def _skip(plan: dict[str, Any] | None, ends: dict[str, End], halted: bool) -> None:

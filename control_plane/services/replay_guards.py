@@ -14,6 +14,7 @@ from guardrails.gate import CedarGate
 from negotiation.conclusion import open_options
 from negotiation.rounds import declared_options
 from storage.repositories.actions import FALLBACK
+from storage.repositories.approvals import approval_of
 from storage.repositories.negotiation import counted
 from storage.repositories.records import TaskRecords
 from tasks.ballots import proposal_subject
@@ -132,5 +133,5 @@ def _approval(records: TaskRecords, approval_id: str | None) -> Approval | None:
     found = next((row for row in records.approvals if row["id"] == approval_id), None)
     if found is None:
         return None
-    approval = Approval.model_validate({name: found[name] for name in Approval.model_fields})
+    approval = approval_of(found, records.answers)
     return approval if approval.stands else None

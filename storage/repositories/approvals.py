@@ -1,13 +1,25 @@
 """Approvals as a run asks for them and takes their answers."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sqlalchemy import and_, func, select, text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import QUESTIONS, Approval
+from storage.approval_tables import approval_answers
 from storage.tables import approvals
 
-_COLUMNS = [approvals.c[name] for name in Approval.model_fields]
+_DECIDING = {"voice": "answer", "arguments": "arguments", "choice": "choice"}
+"""What an approval has of the answer that decided it."""
+_COLUMNS = [
+    *(approvals.c[name] for name in Approval.model_fields if name not in _DECIDING),
+    *(approval_answers.c[column].label(name) for name, column in _DECIDING.items()),
+]
+_DECIDED_BY = and_(
+    approval_answers.c.approval_id == approvals.c.id, approval_answers.c.principal == approvals.c.answered_by
+)
 _EXPIRE = text(
     "UPDATE approvals SET status = 'expired' "
     "WHERE task_id = :task AND subtask_id = :subtask AND status = 'open' AND expires_at <= now()"
@@ -33,11 +45,27 @@ async def _newest(connection: AsyncConnection, task_id: str, subtask_id: str) ->
     overdue = and_(approvals.c.status == "open", approvals.c.expires_at <= func.now()).label("overdue")
     statement = (
         select(*_COLUMNS, overdue)
+        .outerjoin(approval_answers, _DECIDED_BY)
         .where(approvals.c.task_id == task_id, approvals.c.subtask_id == subtask_id)
         .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
         .limit(1)
     )
     return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def find_approval(connection: AsyncConnection, approval_id: str) -> Approval | None:
+    """The approval of that id."""
+    statement = select(*_COLUMNS).outerjoin(approval_answers, _DECIDED_BY).where(approvals.c.id == approval_id)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return Approval.model_validate(dict(row)) if row else None
+
+
+def approval_of(row: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> Approval:
+    """The approval of a row, with what decided it from among its task's answers."""
+    by = (row["id"], row["answered_by"])
+    decided = next((one for one in answers if (one["approval_id"], one["principal"]) == by), None)
+    taken = {name: decided[column] if decided else None for name, column in _DECIDING.items()}
+    return Approval.model_validate({name: {**row, **taken}[name] for name in Approval.model_fields})
 
 
 async def consume_approval(connection: AsyncConnection, approval_id: str) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.audit import STATED, Entry
+from domain.audit import ROLES_CHAIN, STATED, Entry
 from domain.audit_check import ANSWERED, Found
 from domain.canonical import canonical_json
 from domain.merkle import Head
+from storage.repositories.roles import role_events
 
 AT_ONCE = 200
 """So many tasks are held in memory."""
@@ -19,7 +20,8 @@ _TABLES = tuple(dict.fromkeys(how.table for how in STATED.values()))
 _IDS = text(
     "SELECT id FROM ((SELECT id FROM tasks WHERE id > :after ORDER BY id LIMIT :limit) "
     "UNION (SELECT task_id FROM audit_heads WHERE task_id > :after ORDER BY task_id LIMIT :limit) "
-    "UNION (SELECT DISTINCT task_id FROM audit_log WHERE task_id > :after ORDER BY task_id LIMIT :limit)) found (id) "
+    "UNION (SELECT DISTINCT task_id FROM audit_log WHERE task_id > :after ORDER BY task_id LIMIT :limit) "
+    f"UNION (SELECT '{ROLES_CHAIN}' WHERE '{ROLES_CHAIN}' > :after AND EXISTS (SELECT FROM role_grants))) found (id) "
     "ORDER BY id LIMIT :limit"
 )
 _CHAIN = text(f"SELECT {', '.join(Entry._fields)} FROM audit_log WHERE task_id = ANY(:ids) ORDER BY task_id, seq")
@@ -62,6 +64,8 @@ async def load_found(connection: AsyncConnection, ids: Sequence[str], *, whole: 
     told: dict[str, dict[str, Any]] = defaultdict(dict)
     for event in (await connection.execute(_EVENTS, given)).mappings():
         told[event["task_id"]][event["key"]] = event
+    if ROLES_CHAIN in ids:
+        told[ROLES_CHAIN] = {event["key"]: event for event in await role_events(connection)}
     rows: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for table, query in (_WHOLE if whole else _ROWS).items():
         for stated in (await connection.execute(query, given)).mappings():

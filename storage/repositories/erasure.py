@@ -11,15 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.audit import erased_json, erased_text, is_erased
 from domain.quotes import Quotes
 from storage import tables
+from storage.approval_tables import approval_answers
 from storage.schema import metadata
 
-_KEPT_OUT = frozenset({"audit_log", "audit_heads"})
-"""The chain holds hashes alone, and is never changed."""
+_KEPT_OUT = frozenset({"audit_log", "audit_heads", "role_grants"})
+"""The chain holds hashes alone, and is never changed; a grant names who works here, and stays as it was made."""
 
 _VERDICT_KEPT = (
     *("hop", "effect", "policy_ids", "policy_hash", "input_hash", "approval_id"),
-    *("obligations", "overridable_by", "downgrade_to", "redact", "modified_by", "modified"),
+    *("obligations", "overridable_by", "overridden", "downgrade_to", "redact", "modified_by", "modified"),
 )
+_SHOWN_KEPT = ("options", "action", "policy_hash", "graph_version", "context_hash", "asks")
 _FIND = """
 WITH RECURSIVE theirs AS (
   SELECT id FROM tasks t WHERE NOT t.payload ? 'erased' AND (t.case_key = :subject {fields})
@@ -73,8 +75,10 @@ def columns(quotes: Quotes) -> Sequence[Column]:
         Column(tables.telemetry, "error", erased_text),
         Column(tables.decisions, "body", scrubbed),
         Column(tables.verdicts, "body", some(*_VERDICT_KEPT)),
-        Column(tables.approvals, "shown", some("options", "action", "policy_hash", "graph_version", "context_hash")),
+        Column(tables.approvals, "shown", some(*_SHOWN_KEPT)),
         Column(tables.approvals, "reason", erased_text),
+        Column(approval_answers, "arguments", blank),
+        Column(approval_answers, "reason", erased_text),
         Column(tables.actions, "request", blank),
         Column(tables.actions, "response", blank),
         Column(tables.actions, "error", erased_text),

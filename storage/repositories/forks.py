@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.approval_tables import approval_answers
 from storage.audit import write_event
 from storage.leases import CHANNEL
 from storage.repositories.chains import stated_rows
@@ -62,7 +63,7 @@ def asked(records: TaskRecords, subtask_id: str) -> bool:
     if row is not None and row["option"] is None:
         return True
     first = next((one for one in records.verdicts if one["key"] == f"guard:{subtask_id}:first"), None)
-    return first is not None and first["effect"] in _ASKS
+    return first is not None and (first["effect"] in _ASKS or first["body"].get("overridable_by") is not None)
 
 
 async def store(connection: AsyncConnection, copy: Copy, records: TaskRecords) -> None:
@@ -168,6 +169,13 @@ async def _approvals(connection: AsyncConnection, copy: Copy, records: TaskRecor
         rows.append({**row, "id": ids[row["id"]], "task_id": copy.task_id, "consumed": row["id"] not in needed})
     if rows:
         await connection.execute(insert(approvals), rows)
+    given = [
+        {**row, "approval_id": ids[row["approval_id"]], "task_id": copy.task_id}
+        for row in records.answers
+        if row["approval_id"] in ids
+    ]
+    if given:
+        await connection.execute(insert(approval_answers), given)
     return ids
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.approval_tables import approval_answers
 from storage.tables import (
     actions,
     approvals,
@@ -111,6 +112,7 @@ async def parts(connection: AsyncConnection, task_id: str) -> dict[str, Sequence
         (proposals, (proposals.c.subtask_id, proposals.c.round, proposals.c.persona)),
         (verdicts, (verdicts.c.at, verdicts.c.key)),
         (approvals, (approvals.c.created_at, approvals.c.id)),
+        (approval_answers, (approval_answers.c.at, approval_answers.c.principal)),
         (actions, (actions.c.at, actions.c.subtask_id)),
         (audits, (audits.c.subtask_id,)),
         (outcomes, (outcomes.c.task_id,)),

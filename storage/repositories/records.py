@@ -27,6 +27,8 @@ class TaskRecords:
     verdicts: Sequence[Row]
     approvals: Sequence[Row]
     """Oldest first."""
+    answers: Sequence[Row]
+    """Each person's, to any of them."""
     actions: Mapping[str, Row]
     snapshots: Sequence[Row]
     events: Sequence[Row]
@@ -85,6 +87,7 @@ async def load_records(connection: AsyncConnection, task_id: str) -> TaskRecords
         proposals=found["proposals"],
         verdicts=found["verdicts"],
         approvals=found["approvals"],
+        answers=found["approval_answers"],
         actions={one["subtask_id"]: one for one in found["actions"]},
         snapshots=seen,
         events=happened,

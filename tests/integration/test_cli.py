@@ -70,6 +70,7 @@ def test_show_gives_the_whole_task(database: Connection, capsys: pytest.CaptureF
         "proposals",
         "verdicts",
         "approvals",
+        "approval_answers",
         "actions",
         "audits",
         "forks",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from control_plane.services import audit, inbox
+from control_plane.services import audit
 from control_plane.services.replay import replay_task
 from domain.settings import Settings
 from domain.task import TaskStatus
@@ -28,10 +28,12 @@ when { !context.approved };
 WAIT = 0.7
 
 
-def _catalog(root: Path, sla: dict[str, Any] | None = None, **step: Any) -> Path:
+def _catalog(
+    root: Path, sla: dict[str, Any] | None = None, approvals: dict[str, Any] | None = None, **step: Any
+) -> Path:
     given = {"deadline": "PT15M", "approval_deadline": f"PT{WAIT}S", **(sla or {})}
     steps = {"only": {"executor": "record_decision", "strategy": UNDECIDED, **step}}
-    return write_steps(root, steps, sla=given)
+    return write_steps(root, steps, sla=given, approvals=approvals or {})
 
 
 async def _status(stage: Acting, task_id: str) -> tuple[str, str | None, str | None]:
@@ -70,28 +72,8 @@ async def test_silence_is_a_refusal_where_nothing_else_is_said(settings: Setting
         assert await stage.events(task_id, "approve.%") == ["approve.asked", "approve.expired"]
 
 
-async def test_silence_asks_a_second_role_once(settings: Settings, tmp_path: Path) -> None:
-    escalate = {"on_expiry": "escalate", "escalate_to": "head"}
-    async with acting(settings, _catalog(tmp_path, escalate)) as stage:
-        answered, silent = await stage.submit(), await stage.submit()
-        assert await _overdue(stage, answered) is TaskStatus.PARKED
-        asked = [row for row in await inbox.open_approvals(stage.runtime.engine) if row["task_id"] == answered]
-        assert [row["role"] for row in asked] == ["head"]
-        await stage.answer(answered, "covered")
-        assert await stage.run(answered) is TaskStatus.DONE
-        assert (await _status(stage, answered))[:2] == ("done", "covered")
-        assert await _said(stage, answered) == ["approve.escalated"]
-        await _holds(stage, answered, tmp_path)
-
-        assert await _overdue(stage, silent) is TaskStatus.PARKED
-        assert await _wake(stage, silent) is TaskStatus.DENIED
-        assert (await _status(stage, silent))[2] == "no answer came before the approval's deadline, nor from head"
-        assert await stage.events(silent, "approve.%") == ["approve.asked", "approve.escalated", "approve.expired"]
-        await _holds(stage, silent, tmp_path)
-
-
 async def test_silence_takes_the_safe_action(settings: Settings, tmp_path: Path) -> None:
-    async with acting(settings, _catalog(tmp_path, {"on_expiry": "default"})) as stage:
+    async with acting(settings, _catalog(tmp_path, approvals={"on_expiry": "default"})) as stage:
         task_id = await stage.submit()
         assert await _overdue(stage, task_id) is TaskStatus.DONE
         assert (await _status(stage, task_id))[:2] == ("done", "uncovered")
@@ -103,7 +85,7 @@ async def test_silence_takes_the_safe_action(settings: Settings, tmp_path: Path)
 
 
 async def test_the_safe_action_passes_no_policy_that_asks_for_a_person(settings: Settings, tmp_path: Path) -> None:
-    catalog = _catalog(tmp_path, {"on_expiry": "default"})
+    catalog = _catalog(tmp_path, approvals={"on_expiry": "default"})
     (catalog / "claim" / "policies.cedar").write_text(POLICIES + ASKS_ALWAYS)
     async with acting(settings, catalog) as stage:
         task_id = await stage.submit()

@@ -41,6 +41,7 @@ FACTS: dict[Hop, dict[str, Any]] = {
         "result": "decided",
         "memory_degraded": False,
         "approved": False,
+        "edited": False,
         "tainted": False,
         "provenance": ["fields"],
         "payload": {},

@@ -64,10 +64,14 @@ def test_a_broken_subtask_is_named(make, step, changes, path):
         ({"stake_field": "name"}, "stake_field"),
         ({"sla": {"deadline": timedelta(0)}}, "sla.deadline"),
         ({"sla": {"deadline": timedelta(1), "approval_deadline": timedelta(0)}}, "sla.approval_deadline"),
-        ({"sla": {"deadline": timedelta(1), "on_expiry": "escalate"}}, "sla.escalate_to"),
-        ({"sla": {"deadline": timedelta(1), "on_expiry": "escalate", "escalate_to": "approver"}}, "sla.escalate_to"),
-        ({"sla": {"deadline": timedelta(1), "escalate_to": "head"}}, "sla.escalate_to"),
-        ({"sla": {"deadline": timedelta(1), "on_expiry": "default"}}, "plan.subtasks[0].strategy.safe_default"),
+        ({"approvals": {"chain": [{"role": "approver", "after": "P1D"}]}}, "approvals.chain[0].role"),
+        ({"approvals": {"chain": [{"role": "head", "after": "PT0S"}]}}, "approvals.chain[0].after"),
+        ({"approvals": {"chain": [{"role": "head", "after": "P7D"}]}}, "approvals.chain[0].after"),
+        (
+            {"approvals": {"chain": [{"role": "head", "after": "P4D"}, {"role": "board", "after": "P3D"}]}},
+            "approvals.chain[1].after",
+        ),
+        ({"approvals": {"on_expiry": "default"}}, "plan.subtasks[0].strategy.safe_default"),
     ],
 )
 def test_a_broken_task_type_is_named(make, changes, path):
