@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,11 +18,12 @@ from deployments.prefect_server import WORK_POOL, ensure_work_pool, healthy, pla
 from deployments.processes import Child, alive, orphans, start, stop, wait_until
 from deployments.state import Progress, StackState, environment, locked, read_state, write_state
 from deployments.strays import kill_strays, mark
-from domain.errors import StackError
+from domain.errors import PostgresAway, StackError
 from domain.model import Frozen
+from domain.outage import Outage
 from domain.settings import ROOT, Settings
 
-__all__ = ["Part", "StackState", "StackStatus", "connect", "down", "environment", "status", "up"]
+__all__ = ["Part", "StackState", "StackStatus", "connect", "connect_when_up", "down", "environment", "status", "up"]
 
 PREFECT, WORKER, PREFECT_WORKER = "prefect", "worker", "prefect-worker"
 _STOP_ORDER = (PREFECT_WORKER, WORKER, PREFECT)
@@ -92,7 +95,9 @@ def down(settings: Settings, progress: Progress) -> None:
 
 
 def connect(settings: Settings) -> StackState:
-    """The stack to work with. Raises StackError with what to run when there is none."""
+    """The stack to work with. Raises StackError with what to run when there is none, PostgresAway where its Postgres
+    is not to be had.
+    """
     home = settings.home.resolve()
     recorded = read_state(home)
     if settings.database_url and settings.prefect_api_url:
@@ -103,8 +108,22 @@ def connect(settings: Settings) -> StackState:
         state = recorded
     problem = _postgres_problem(state)
     if problem is not None:
-        raise StackError(f"{problem}: run `parley up`" if state.embedded else f"{problem}: check DATABASE_URL")
+        raise PostgresAway(f"{problem}: run `parley up`" if state.embedded else f"{problem}: check DATABASE_URL")
     return state
+
+
+def connect_when_up(settings: Settings, tell: Callable[[str], None], *, pause: float = 1.0) -> StackState:
+    """As `connect`, however long Postgres is away. Raises StackError where there is no stack to wait for."""
+    outage = Outage("waiting for Postgres", tell)
+    while True:
+        try:
+            state = connect(settings)
+        except PostgresAway as away:
+            outage.goes_on(away)
+            time.sleep(pause)
+        else:
+            outage.is_over()
+            return state
 
 
 def status(settings: Settings) -> StackStatus:

@@ -25,6 +25,7 @@ ParleyError
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 ├── ControlRefused           a task cannot be cancelled, paused or resumed as it stands
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
+    └── PostgresAway         Postgres cannot be reached or refuses us, for now
 """
 
 
@@ -141,3 +142,7 @@ class ControlRefused(ParleyError):
 
 class StackError(ParleyError):
     """A part of the stack is not usable."""
+
+
+class PostgresAway(StackError):
+    """Postgres cannot be reached, or refuses us, for now."""

@@ -11,19 +11,22 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import LeaseLost
+from domain.outage import Outage
 from domain.settings import Settings
 from domain.task import Lane
 from orchestration.anchoring import keep_anchored
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
 from orchestration.notices import keep_notified
-from orchestration.recovery import recover, set_back
+from orchestration.recovery import is_outage, recover, set_back
 from orchestration.run import Runtime
 from orchestration.standalone import owner_name
 from storage.leases import CHANNEL, Claim, claim, release
 from storage.repositories.control import cancelled_of
 
 log = logging.getLogger(__name__)
+
+_SIGN_ON = text("INSERT INTO workers (id, pid, host) VALUES (:id, :pid, :host) ON CONFLICT DO NOTHING")
 
 RunClaim = Callable[[Runtime, Claim, Graphs], Awaitable[object]]
 
@@ -40,6 +43,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._held: dict[str, asyncio.Task[None]] = {}
         self._cut: set[str] = set()
+        self._claiming = Outage("claiming fails", log.warning)
         self._slots = [runtime.graphs() for _ in range(settings.worker_concurrency)]
 
     def stop(self) -> None:
@@ -78,9 +82,10 @@ class Worker:
                     lanes=list(self._runners),
                     limits=self._runtime.catalog.limits(),
                 )
+                self._claiming.is_over()
             except Exception as error:
                 # Postgres is away; claiming is tried again at the next wake.
-                log.warning("claiming failed: %s", error)
+                self._claiming.goes_on(error)
         for one in claims:
             self._heartbeat.remember(one.lease.task_id)
             running = asyncio.create_task(self._run_claim(one, self._slots.pop()))
@@ -125,10 +130,12 @@ class Worker:
             log.warning("task %s could not be set back: %s", one.lease.task_id, failure)
 
     async def _listen(self) -> None:
+        outage = Outage("listening fails", log.warning)
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._runtime.dsn, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    outage.is_over()
                     async for notice in connection.notifies():
                         self._wake.set()
                         if notice.payload:
@@ -136,7 +143,7 @@ class Worker:
                 if self._runtime.feed is not None:
                     await self._runtime.feed.forget()
             except (psycopg.Error, DBAPIError) as error:
-                log.warning("listening failed, trying again: %s", error)
+                outage.goes_on(error)
                 await asyncio.sleep(1.0)
 
     async def _cut_off_cancelled(self) -> None:
@@ -149,24 +156,41 @@ class Worker:
             asyncio.get_running_loop().call_later(self._settings.cancel_grace_seconds, self._held[task_id].cancel)
 
     async def _recover(self) -> None:
+        outage = Outage("recovery fails", log.warning)
         while True:
             try:
                 if await recover(self._runtime.engine):
                     self._wake.set()
                 await self._cut_off_cancelled()
+                outage.is_over()
             except Exception as error:
-                log.warning("recovery failed, trying again: %s", error)
+                outage.goes_on(error)
             await asyncio.sleep(self._settings.recover_seconds)
 
     async def _register(self) -> None:
-        statement = text("INSERT INTO workers (id, pid, host) VALUES (:id, :pid, :host)")
-        async with self._runtime.engine.begin() as connection:
-            await connection.execute(statement, {"id": self.id, "pid": os.getpid(), "host": socket.gethostname()})
+        """Sign on, however long Postgres is away. A commit that went unheard may stand already."""
+        values = {"id": self.id, "pid": os.getpid(), "host": socket.gethostname()}
+        outage = Outage("signing on fails", log.warning)
+        while not self._stop.is_set():
+            try:
+                async with self._runtime.engine.begin() as connection:
+                    await connection.execute(_SIGN_ON, values)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                outage.goes_on(error)
+                await asyncio.sleep(1.0)
+            else:
+                outage.is_over()
+                return
 
     async def _sign_off(self) -> None:
-        async with self._runtime.engine.begin() as connection:
-            await connection.execute(text("UPDATE workers SET stopped_at = now() WHERE id = :id"), {"id": self.id})
-            await connection.execute(
-                text("UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :id AND due"),
-                {"id": self.id},
-            )
+        try:
+            async with self._runtime.engine.begin() as connection:
+                await connection.execute(text("UPDATE workers SET stopped_at = now() WHERE id = :id"), {"id": self.id})
+                await connection.execute(
+                    text("UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :id AND due"),
+                    {"id": self.id},
+                )
+        except DBAPIError as error:
+            log.warning("signing off failed, what this worker holds is free when its lease runs out: %s", error)

@@ -31,6 +31,8 @@ Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 FRESH_SECONDS = 1.0
 """A connection that was found alive so lately is not asked again: a run borrows one some twenty times."""
 
+_OPEN_SECONDS = 10.0
+
 _alive: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
 # Not by its id, which has the time of the machine that made it: a clock that is behind must not bring back what was.
@@ -205,7 +207,7 @@ async def open_pool(dsn: str, *, size: int = 12) -> Pool:
         configure=_take_role,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
     )
-    await pool.open(wait=True)
+    await pool.open(wait=True, timeout=_OPEN_SECONDS)
     return pool
 
 

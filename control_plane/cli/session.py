@@ -5,6 +5,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from control_plane.cli.output import note
+
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -59,11 +61,14 @@ async def _engaged(dsn: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T
         await engine.dispose()
 
 
-def enter_stack(*, quiet: bool) -> "StackState":
-    """Point this process at the stack, before Prefect is imported: it reads its settings then."""
-    from deployments.local import connect, environment
+def enter_stack(*, quiet: bool, patient: bool = False) -> "StackState":
+    """Point this process at the stack, before Prefect is imported: it reads its settings then.
 
-    state = connect(settings())
+    `patient`: wait for a Postgres that is away.
+    """
+    from deployments.local import connect, connect_when_up, environment
+
+    state = connect_when_up(settings(), note) if patient else connect(settings())
     os.environ.update(environment(state))
     if quiet:
         # A batch's progress is ours to show; what goes wrong is still told.

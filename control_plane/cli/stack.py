@@ -68,13 +68,13 @@ def doctor(as_json: Json = False) -> int:
 
 
 def worker(as_json: Json = False) -> None:
-    """Run a worker in the foreground, until Ctrl-C: it moves due tasks forward.
+    """Run a worker in the foreground, until Ctrl-C: it moves due tasks forward. While Postgres is away it waits.
 
     Example: PARLEY_WORKER_CONCURRENCY=4 parley worker
     """
     import asyncio
 
-    enter_stack(quiet=False)
+    enter_stack(quiet=False, patient=True)
     from flows.worker_process import serve
 
     asyncio.run(serve(settings()))

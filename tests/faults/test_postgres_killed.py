@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from deployments.postgres import PostgresServer, running_pid, start_cluster, start_postgres
+from deployments.postgres import PostgresServer, running_pid, start_cluster, start_postgres, stop_cluster
 from deployments.processes import wait_until
 from domain.settings import Settings
 from domain.task import Lane
+from flows.worker_process import serve
 from orchestration.submission import submit_task
 from orchestration.wiring import catalog_of
 from storage.engine import async_engine
@@ -77,6 +78,46 @@ async def test_a_backend_is_killed_inside_its_commit(private: PostgresServer, ds
         await submitting
         await asyncio.to_thread(wait, dsn, SETTLED, TASKS, process, folder / "worker.log")
     _as_acknowledged(dsn, acknowledged)
+
+
+async def test_a_worker_that_is_started_meanwhile_waits(private: PostgresServer, dsn: str, tmp_path: Path) -> None:
+    stop_cluster(private.cluster)
+    folder = tmp_path / "worker"
+    with worker(dsn, folder) as process:
+        log = folder / "worker.log"
+        await _until(lambda: "waiting for Postgres, trying again" in log.read_text())
+        await asyncio.sleep(2.5)
+        assert process.poll() is None
+        assert log.read_text().count("trying again") == 1, "it is tried every second, and not told every second"
+        assert start_cluster(private.cluster, tmp_path / "logs").port == private.cluster.port
+        await asyncio.to_thread(wait_ready, dsn, process, folder)
+        assert "waiting for Postgres: over after" in log.read_text()
+        await submit_all(dsn, tmp_path, {}, 2)
+        await asyncio.to_thread(wait, dsn, SETTLED, 2, process, log)
+
+
+async def test_ctrl_c_ends_the_waiting(private: PostgresServer, dsn: str, tmp_path: Path) -> None:
+    stop_cluster(private.cluster)
+    folder = tmp_path / "worker"
+    with worker(dsn, folder) as process:
+        await _until(lambda: "waiting for Postgres" in (folder / "worker.log").read_text())
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(process.wait, 10) == 130
+    told = (folder / "worker.log").read_text()
+    assert "interrupted" in told
+    assert "Traceback" not in told
+    start_cluster(private.cluster, tmp_path / "logs")
+
+
+async def test_a_worker_that_prefect_places_waits_too(
+    private: PostgresServer, dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It finds Postgres gone behind the look of the command line, and is told to stop."""
+    stop_cluster(private.cluster)
+    async with asyncio.timeout(15):
+        await serve(Settings(home=tmp_path / "state", database_url=dsn), seconds=2.5)
+    assert [record.message for record in caplog.records if "Postgres is away, trying again" in record.message]
+    start_cluster(private.cluster, tmp_path / "logs")
 
 
 async def submit_all(dsn: str, folder: Path, acknowledged: dict[str, str], number: int) -> None:
