@@ -140,9 +140,9 @@ def _cards(text: str) -> Iterator[Hit]:
         signs = [match.start(), *(match.end() + at for at, sign in enumerate(match.group(1)) if sign.isdigit())]
         for count in range(len(signs), 12, -1):
             end = signs[count - 1] + 1
-            number = "".join(text[at] for at in signs[:count])
-            gaps = end - match.start() - count
-            if gaps <= MAX_CARD_GAPS and not text[end : end + 1].isalnum() and _is_card(number):
+            if end - match.start() - count > MAX_CARD_GAPS or text[end : end + 1].isalnum():
+                continue
+            if _is_card("".join(text[at] for at in signs[:count])):
                 yield Hit("payment_card", match.start(), end, 0.95)
                 last = end
                 break
