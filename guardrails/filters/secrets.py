@@ -1,5 +1,6 @@
 """Sees credentials by their form, with YARA rules of our own."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,7 @@ rule stated_secret {
 """  # noqa: E501
 TIMEOUT_SECONDS = 2
 MAX_SPANS = 20
+_KEY_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
 
 
 @cache
@@ -77,12 +79,18 @@ class Secrets:
 
     def check(self, subject: Subject) -> Finding | None:
         """A finding scored by the surest rule that matched. The secret itself is only hashed."""
-        data = readable(subject.text).encode("utf-8")
+        text = readable(subject.text)
+        data = text.encode("utf-8")
         matches = self._rules.match(data=data, timeout=TIMEOUT_SECONDS)
         if not matches:
             return None
         places = sorted(
-            {(i.offset, i.offset + i.matched_length) for m in matches for s in m.strings for i in s.instances}
+            {
+                (i.offset, i.offset + i.matched_length, m.rule == "private_key")
+                for m in matches
+                for s in m.strings
+                for i in s.instances
+            }
         )
         return Finding(
             guard_id=self.id,
@@ -90,9 +98,18 @@ class Secrets:
             category="secret",
             score=max(match.meta["score"] for match in matches) / 100,
             reason=f"looks like {', '.join(sorted(match.rule for match in matches))}",
-            spans=tuple((_chars(data, start), _chars(data, end)) for start, end in places[:MAX_SPANS]),
-            evidence_hash=digest([data[start:end].decode("utf-8", "replace") for start, end in places]),
+            spans=tuple(_span(text, data, *place) for place in places[:MAX_SPANS]),
+            evidence_hash=digest([data[start:end].decode("utf-8", "replace") for start, end, _ in places]),
         )
+
+
+def _span(text: str, data: bytes, start: int, end: int, is_key: bool) -> tuple[int, int]:
+    """In characters. A private key's rule sees its first line; what has to go is the key behind it."""
+    first, last = _chars(data, start), _chars(data, end)
+    if not is_key:
+        return first, last
+    closing = _KEY_END.search(text, last)
+    return first, closing.end() if closing else len(text)
 
 
 def _chars(data: bytes, offset: int) -> int:

@@ -2,6 +2,7 @@ import pytest
 
 from domain.guard import Hop, Subject
 from guardrails.filters.secrets import Secrets
+from guardrails.redaction import redacted
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -82,3 +83,11 @@ def test_a_surer_form_scores_higher():
     assert sure is not None
     assert less is not None
     assert sure.score > less.score
+
+
+@pytest.mark.parametrize("closing", ["-----END RSA PRIVATE KEY-----", ""])
+def test_a_private_key_is_taken_out_whole(closing):
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA12+/\n" * 200 + closing
+    left = redacted(f"before {key}", Hop.RETRIEVED, [Secrets()])
+    assert "MIIE" not in left
+    assert left.startswith("before ")
