@@ -14,6 +14,7 @@ from domain.memory import Memory
 from domain.persona import Persona
 from domain.task_type import TaskType
 from guardrails.gate import CedarGate, load_gate
+from guardrails.shared import check_shared
 from negotiation.validation import check_strategy
 from personas.loading import load_personas
 from personas.panel import Panelist
@@ -87,6 +88,7 @@ def load_catalog(folder: Path, executors: Collection[str]) -> Catalog:
         if name in pilots:
             raise CatalogError(str(file), "name", f"a name of its own, got {name!r} of {pilots[name].task_type.folder}")
         pilots[name] = pilot
+    check_shared(folder / "policies.cedar", [pilot.gate.policies for pilot in pilots.values()])
     return Catalog(pilots)
 
 

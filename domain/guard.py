@@ -37,6 +37,11 @@ TAINT = "taint"
 OBLIGATIONS = frozenset({TAINT})
 """What a permit may attach to what it allows."""
 
+ABSTAIN = "abstain"
+"""The action of a proposal that votes for none."""
+PROVENANCE = ("fields", "payload", "memory", "catalog")
+"""Where what an action rests on may come from; `payload` is free text in it."""
+
 
 class Finding(Frozen):
     """A signal from one filter; never a verdict by itself."""

@@ -7,12 +7,14 @@ from pydantic import Field
 
 from domain.model import Frozen
 
+MemoryKind = Literal["episodic", "semantic"]
+
 
 class Memory(Frozen):
     """An episode (a task's end) or a fact; a row in Postgres, indexed in Qdrant."""
 
     id: str
-    kind: Literal["episodic", "semantic"]
+    kind: MemoryKind
     task_type: str
     text: str
     """What is embedded."""

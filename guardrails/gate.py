@@ -30,14 +30,22 @@ PREPARE_SECONDS = 120.0
 
 def policy_files(task_type: TaskType) -> list[Path]:
     """Every Cedar file that holds for the task type: the platform's, those beside all pilots, its own."""
-    folder = Path(task_type.folder)
-    shared = _shared(task_type)
-    own = [folder / name for name in task_type.policies]
-    return [PLATFORM, *([shared] if shared.is_file() else []), *own]
+    return [*shared_files(task_type), *own_files(task_type)]
 
 
-def _shared(task_type: TaskType) -> Path:
-    """Holds for every task type of the catalog, where it is there."""
+def shared_files(task_type: TaskType, platform: Path = PLATFORM) -> list[Path]:
+    """The platform's, and what holds for the whole catalog where it is there."""
+    shared = shared_file(task_type)
+    return [platform, *([shared] if shared.is_file() else [])]
+
+
+def own_files(task_type: TaskType) -> list[Path]:
+    """Those beside its `task_type.yaml`."""
+    return [Path(task_type.folder) / name for name in task_type.policies]
+
+
+def shared_file(task_type: TaskType) -> Path:
+    """What holds for every task type of the catalog, where it is there."""
     return Path(task_type.folder).parent / "policies.cedar"
 
 
@@ -51,11 +59,13 @@ def load_gate(task_type: TaskType, files: Sequence[Path] | None = None) -> "Ceda
 
 def _check_policies(task_type: TaskType, policies: Policies) -> None:
     known = {action.name for spec in task_type.plan.subtasks for action in spec.actions}
-    shared = {str(PLATFORM), str(_shared(task_type))}
+    shared = {str(PLATFORM), str(shared_file(task_type))}
     for policy in policies.by_id.values():
         if policy.unknown_fields and policy.file not in shared:
             expected = f"fields that the task type has; it has no {', '.join(policy.unknown_fields)}"
             raise CatalogError(policy.file, f"policy {policy.id}", expected)
+        if policy.stray_words and policy.file not in shared:
+            raise CatalogError(policy.file, f"policy {policy.id}", str(policy.stray_words[0]))
         if policy.downgrade_to is not None and policy.downgrade_to not in known:
             expected = f"@downgrade_to, an action of the task type ({', '.join(sorted(known))})"
             raise CatalogError(policy.file, f"policy {policy.id}", f"{expected}; got {policy.downgrade_to!r}")

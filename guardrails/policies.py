@@ -13,6 +13,7 @@ from domain.errors import CatalogError
 from domain.guard import OBLIGATIONS, SEVERITY, Effect
 from guardrails.asked import unknown_fields
 from guardrails.schema import TypeSchema
+from guardrails.words import FIXED, Stray, stray_words
 
 REQUIRED_OF_FORBID = ("id", "effect", "reason", "owner")
 DENIAL_EFFECTS = tuple(effect.value for effect in SEVERITY if effect is not Effect.ALLOW)
@@ -43,6 +44,8 @@ class Policy:
     """What follows where this permits. Such a permit alone allows nothing."""
     unknown_fields: tuple[str, ...] = ()
     """What it asks for with `has` and the task type has not; one that holds for several types may do so."""
+    stray_words: tuple[Stray, ...] = ()
+    """What it compares a fact with that the fact cannot be for the task type; one that holds for several may do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +112,20 @@ def _described(file: Path, text: str, start: int, schema: TypeSchema) -> list[Po
     # Cedar names statements policy0, policy1, ... as they stand in the text.
     statements = sorted(document["staticPolicies"].items(), key=lambda item: int(item[0].removeprefix("policy")))
     policies = [
-        replace(_policy(file, start, i, statement), unknown_fields=unknown_fields(statement, schema))
+        replace(
+            _policy(file, start, i, statement),
+            unknown_fields=unknown_fields(statement, schema),
+            stray_words=stray_words(statement, {**FIXED, **schema.words}),
+        )
         for i, (_, statement) in enumerate(statements)
     ]
     names = {cedar_name: policy.id for (cedar_name, _), policy in zip(statements, policies, strict=True)}
     for error in cedarpy.validate_policies(text, schema.parsed).errors:
         where = names.get(error.policy_id, error.policy_id)
         raise CatalogError(str(file), f"policy {where}", f"a statement that fits the schema ({error.error})")
+    for policy, (_, statement) in zip(policies, statements, strict=True):
+        for stray in stray_words(statement, FIXED):
+            raise CatalogError(str(file), f"policy {policy.id}", str(stray))
     return policies
 
 

@@ -11,6 +11,7 @@ import cedarpy
 
 from domain.guard import Hop
 from domain.task_type import TaskType
+from guardrails.words import known_words
 
 SIGNALS = {
     "protected_attributes": "protected_attribute_bp",
@@ -112,6 +113,8 @@ class TypeSchema:
     """Payload field -> its Cedar type. A field of another form, or with an unusual name, is not for policy to see."""
     arguments: Mapping[str, str]
     """The same of the arguments that actions declare a type for."""
+    words: Mapping[str, frozenset[str]]
+    """Fact, or `payload.<field>` -> the words that it can be for this type; any text may stand in the others."""
 
     def context(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The facts as Cedar reads them. Raises TypeError where the payload or the arguments cannot be the type's."""
@@ -136,7 +139,8 @@ def schema_of(task_type: TaskType) -> TypeSchema:
     arguments = {name: _KINDS[kind] for name, kind in task_type.argument_types().items() if name.isprintable()}
     text = _text(task_type.name, personas, {PAYLOAD: payload, ARGUMENTS: arguments})
     parsed = _parsed(text)
-    return TypeSchema(text, parsed, cedarpy.Entities.from_json_str("[]", parsed), payload, arguments)
+    entities = cedarpy.Entities.from_json_str("[]", parsed)
+    return TypeSchema(text, parsed, entities, payload, arguments, known_words(task_type))
 
 
 def _text(name: str, personas: list[str], records: Mapping[str, Mapping[str, str]]) -> str:

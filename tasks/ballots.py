@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.canonical import canonical_json, digest
 from domain.errors import ReasonerError
-from domain.guard import Effect, Hop, Subject, Verdict
+from domain.guard import ABSTAIN, Effect, Hop, Subject, Verdict
 from domain.memory import PersonaContext, Recall, Snapshot
 from domain.model import Frozen
 from domain.persona import Persona
@@ -160,7 +160,7 @@ def proposal_subject(subtask_id: str, proposal: Proposal, options: Sequence[Opti
         facts={
             "subtask": subtask_id,
             "persona": proposal.persona,
-            "action": actions.get(proposal.option or "", "abstain"),
+            "action": actions.get(proposal.option or "", ABSTAIN),
             "confidence_bp": round(proposal.confidence * 10_000),
             "reason_count": len(proposal.reasons),
             "has_rationale": bool(proposal.rationale.strip()),

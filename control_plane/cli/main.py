@@ -26,6 +26,7 @@ from control_plane.cli import (
 )
 from control_plane.cli.audit import audit
 from control_plane.cli.output import emit_json
+from control_plane.cli.policy import policy
 from control_plane.cli.role import role
 from domain.errors import InputError, ParleyError
 from domain.printable import printable
@@ -62,6 +63,7 @@ for group in GROUPS:
         app.command()(command)
 app.add_typer(audit)
 app.add_typer(role)
+app.add_typer(policy)
 
 
 def run() -> None:
