@@ -5,6 +5,7 @@ what may or may not have happened, is put to a person, and nothing that came ear
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -19,24 +20,13 @@ from storage.repositories.approvals import close_approvals, latest_question
 from storage.repositories.tasks import load_subtasks, set_subtask
 from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
+from tasks import ledger
 from tasks.context import StageContext
-from tasks.execute import CRASHED, judged
-from tasks.ledger import (
-    Later,
-    Step,
-    Taken,
-    ask_first,
-    call,
-    give_up_on,
-    note_error,
-    step_of,
-    take,
-    too_late,
-    undo_step,
-    write_done,
-)
+from tasks.execute import write_done
+from tasks.ledger import CRASHED, Ended, Later, Taken
 from tasks.policy import StagePolicy
 from tasks.settle import UNDO, ask, settle, undo_of
+from tasks.steps import Step, step_of, undo_step
 from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("compensate", timeout_seconds=60)
@@ -80,7 +70,7 @@ async def _ask_of_doubtful(context: StageContext, work: UnitOfWork, actions: Seq
             continue
         step = step_of(context.task_type.subtask(row["step"]))
         if not await _was_told(context, work, step, row):
-            await give_up_on(
+            await ledger.give_up_on(
                 context, work, step, "it was interrupted in its call, and nothing tells whether it happened"
             )
 
@@ -109,12 +99,10 @@ async def _was_told(context: StageContext, work: UnitOfWork, step: Step, row: Ro
         return False
     kind = ExecutorKind(row["kind"])
     await take_action(work.connection, request, way.recorded, kind, asking=True)
-    verdict, kept = await judged(context, step.id, way.executor, response)
+    verdict, kept = await ledger.judged(context, step.id, way.executor, response)
     await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.id))
     await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(kept))
-    await set_subtask(work.connection, context.task.id, step.id, SubtaskStatus.DONE, action=request.action)
-    data = {"action": request.action, "executor": way.recorded, "key": request.idempotency_key}
-    await work.event(f"execute:{step.id}", "execute.done", data, step.id)
+    await write_done(work, step.id, request, way.recorded)
     return True
 
 
@@ -150,49 +138,52 @@ def _is_undo(row: RowMapping) -> bool:
 
 
 async def undo(context: StageContext, subtask_id: str) -> dict[str, Any]:
-    """Undo what the subtask did. Returns {ended: done | failed | unknown | later, seconds}; see tasks.execute."""
-    step = undo_step(context.task_type.subtask(subtask_id))
-    while True:
-        async with context.work(halted_too=True) as work:
-            taken = await _take(context, work, step)
-        if isinstance(taken, dict):
-            return taken
-        try:
-            found = await ask_first(context, step, taken)
-            if isinstance(found, Taken):
-                taken = found
-                found = await call(context, taken)
-        except ExecutorError as error:
-            left = await note_error(context, step, taken, error)
-            if left == "opened":
-                continue
-            if left == "retry":
-                raise
-            return {"ended": left} if left == "unknown" else await give_up_undo(context, subtask_id, str(error))
-        if isinstance(found, Later):
-            async with context.work(halted_too=True) as work:
-                return await _wait(context, work, step, found)
-        return await _finish(context, step, taken, found)
+    """Undo what the subtask did. Returns {ended: done | failed | unknown | later, seconds}; see tasks.ledger.act."""
+    return await ledger.act(context, _undoing(context, subtask_id))
 
 
 async def give_up_undo(context: StageContext, subtask_id: str, error: str) -> dict[str, Any]:
     """What could not be undone goes to a person. Returns {ended: failed | unknown}."""
-    async with context.work(halted_too=True) as work:
-        return await _fail(context, work, undo_step(context.task_type.subtask(subtask_id)), error)
+    return await ledger.give_up(context, _undoing(context, subtask_id), error)
 
 
-async def _take(context: StageContext, work: UnitOfWork, step: Step) -> Taken | dict[str, Any]:
-    [ability] = step.abilities(context)
-    standing = await load_standing(work.connection, context.task.id, step.id, [ability.target])
-    if standing.action is not None and standing.action.status is ActionStatus.FAILED:
-        return await _fail(context, work, step, standing.action.error or "its action failed")
-    if standing.action is not None and standing.action.status in (ActionStatus.DONE, ActionStatus.UNKNOWN):
-        return {"ended": standing.action.status.value}
-    if standing.doubtful and ability.kind is ExecutorKind.BLIND:
-        return await _fail(context, work, step, CRASHED)
-    request = await _request(context, work, step)
-    taken = await take(context, work, step, standing, request)
-    return await _wait(context, work, step, taken) if isinstance(taken, Later) else taken
+def _undoing(context: StageContext, subtask_id: str) -> "Undoing":
+    return Undoing(context, undo_step(context.task_type.subtask(subtask_id)))
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """What undoes a subtask's action."""
+
+    context: StageContext
+    step: Step
+
+    async def begin(self, work: UnitOfWork) -> Taken | Later | Ended:
+        """Take it, where it has not ended. Raises ExecutorRejected."""
+        context, step = self.context, self.step
+        [ability] = step.abilities(context)
+        standing = await load_standing(work.connection, context.task.id, step.id, [ability.target])
+        action = standing.action
+        if action is not None and action.status is ActionStatus.FAILED:
+            return await ledger.fail(context, work, self, action.error or "its action failed")
+        if action is not None and action.status in (ActionStatus.DONE, ActionStatus.UNKNOWN):
+            return {"ended": action.status.value}
+        if standing.doubtful and ability.kind is ExecutorKind.BLIND:
+            return await ledger.fail(context, work, self, CRASHED)
+        return await ledger.take(context, work, step, standing, await _request(context, work, step))
+
+    async def done(self, work: UnitOfWork, taken: Taken) -> None:
+        """Say so."""
+        data = {"step": self.step.id, "executor": taken.way.recorded, "key": taken.request.idempotency_key}
+        await work.event(f"execute:{self.step.id}", "compensate.undone", data, self.step.spec.id)
+
+    async def failed(self, work: UnitOfWork, error: str) -> None:
+        """A person is asked, once."""
+        step = self.step
+        if await latest_question(work.connection, self.context.task.id, step.id) is None:
+            data = {"error": error, "step": step.id}
+            await work.event(f"execute:{step.id}", "compensate.failed", data, step.spec.id)
+            await ask(self.context, work, step.id, UNDO_FAILED, error)
 
 
 async def _request(context: StageContext, work: UnitOfWork, step: Step) -> ActionRequest:
@@ -208,33 +199,3 @@ async def _request(context: StageContext, work: UnitOfWork, step: Step) -> Actio
         arguments={"undoes": undoes},
         fence=context.lease.fence,
     )
-
-
-async def _finish(context: StageContext, step: Step, taken: Taken, response: dict[str, Any]) -> dict[str, Any]:
-    verdict, kept = await judged(context, step.spec.id, taken.way.executor, response)
-    async with context.work(halted_too=True) as work:
-        await write_done(context, work, step, taken, canonical_json(kept))
-        await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.spec.id))
-        data = {"step": step.id, "executor": taken.way.recorded, "key": taken.request.idempotency_key}
-        await work.event(f"execute:{step.id}", "compensate.undone", data, step.spec.id)
-    return {"ended": "done"}
-
-
-async def _wait(context: StageContext, work: UnitOfWork, step: Step, later: Later) -> dict[str, Any]:
-    if await too_late(work, step, later.seconds):
-        return await _fail(context, work, step, f"it waited too long: {later.why}")
-    await work.event(
-        f"execute:{step.id}:waits:{work.lease.fence}", "compensate.waits", {"why": later.why}, step.spec.id
-    )
-    return {"ended": "later", "seconds": later.seconds}
-
-
-async def _fail(context: StageContext, work: UnitOfWork, step: Step, error: str) -> dict[str, Any]:
-    """Unknown, or failed; either way a person is asked, once."""
-    left = await give_up_on(context, work, step, error)
-    if left == "failed" and await latest_question(work.connection, context.task.id, step.id) is None:
-        await work.event(
-            f"execute:{step.id}", "compensate.failed", {"error": error[:500], "step": step.id}, step.spec.id
-        )
-        await ask(context, work, step.id, UNDO_FAILED, error[:500])
-    return {"ended": left}

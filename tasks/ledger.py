@@ -4,63 +4,31 @@
 4. the call with its key, 5. the end, written under the same fence.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import text
+from typing import Any, Protocol
 
 from domain.action import Ability, ActionRequest, ActionStatus, Askable, ExecutorKind
 from domain.approval import EFFECT_UNKNOWN
+from domain.canonical import canonical_json, digest
 from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, SendInDoubt
 from domain.faults import reach
-from domain.task_type import SubtaskSpec
-from storage.repositories.actions import FALLBACK, Standing, close_action, end_action, mark_sent, mark_unsent
+from domain.guard import Effect, Verdict
+from storage.repositories.actions import Standing, close_action, end_action, mark_sent, mark_unsent
 from storage.repositories.actions import take_action as take_row
 from storage.repositories.breakers import close_breaker, note_failure, take_probe
+from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks.context import StageContext
-from tasks.settle import ask, undo_of
+from tasks.passage import pass_gate
+from tasks.settle import ask
+from tasks.steps import Step, Way, too_late
+from tasks.subjects import response_subject
+from tasks.verdicts import verdict_row
 
+CRASHED = "an earlier send was interrupted, and its target can neither be asked nor sent it again"
 MAX_ERROR = 500
 # A breaker that opened for another task is looked at again at least this often.
 _MAX_WAIT_SECONDS = 30.0
-
-_OVERDUE = text(
-    "SELECT clock_timestamp() + make_interval(secs => :seconds) > LEAST(deadline_at, COALESCE((SELECT "
-    "CAST(p->>'deadline_at' AS timestamptz) FROM jsonb_array_elements(plan->'subtasks') p WHERE p->>'id' = :subtask), "
-    "deadline_at)) + make_interval(secs => parked_seconds) FROM tasks WHERE id = :task"
-)
-
-
-@dataclass(frozen=True)
-class Way:
-    """An executor with its parameters."""
-
-    executor: str
-    parameters: Mapping[str, Any]
-    fallback: bool = False
-
-    @property
-    def recorded(self) -> str:
-        """As the action's row names it."""
-        return f"{FALLBACK}{self.executor}" if self.fallback else self.executor
-
-
-@dataclass(frozen=True)
-class Step:
-    """One action of a task: a subtask's own, or the one that undoes it."""
-
-    id: str
-    spec: SubtaskSpec
-    ways: tuple[Way, ...]
-    """The declared executor, then the fallback where there is one."""
-    undoes: bool = False
-
-    def abilities(self, context: StageContext) -> tuple[Ability, ...]:
-        """Of each way's target. Raises ExecutorRejected."""
-        return tuple(context.executors[way.executor].ability(way.parameters) for way in self.ways)
 
 
 @dataclass(frozen=True)
@@ -86,21 +54,111 @@ class Later:
     why: str
 
 
-def step_of(spec: SubtaskSpec) -> Step:
-    """The subtask's own action."""
-    own = Way(spec.executor, spec.executor_parameters)
-    if spec.fallback is None:
-        return Step(spec.id, spec, (own,))
-    return Step(spec.id, spec, (own, Way(spec.fallback.executor, spec.fallback.parameters, fallback=True)))
+Ended = dict[str, Any]
+"""{ended: done | failed | unknown | later, seconds}"""
 
 
-def undo_step(spec: SubtaskSpec) -> Step:
-    """The action that undoes the subtask's. Raises ExecutorRejected where the task type declares none."""
-    if spec.compensate is None:
-        raise ExecutorRejected(f"subtask {spec.id} declares no compensation")
-    own = spec.compensate.executor is None
-    executor, parameters = spec.compensate.executor or spec.executor, spec.compensate.parameters
-    return Step(undo_of(spec.id), spec, (Way(executor, spec.executor_parameters if own else parameters),), undoes=True)
+class Deed(Protocol):
+    """An action as `act` carries it out: what tells doing from undoing."""
+
+    @property
+    def step(self) -> Step:
+        """What acts."""
+        ...
+
+    async def begin(self, work: UnitOfWork) -> Taken | Later | Ended:
+        """Steps 1 and 2, or why there is nothing to do."""
+        ...
+
+    async def done(self, work: UnitOfWork, taken: Taken) -> None:
+        """What its success means for the task, in the transaction that writes it."""
+        ...
+
+    async def failed(self, work: UnitOfWork, error: str) -> None:
+        """What its failure means for the task."""
+        ...
+
+
+async def act(context: StageContext, deed: Deed) -> Ended:
+    """Take the action, ask its target where that is due, call it, and note how it went.
+
+    `unknown`: a person is asked what became of it. `later`: to be tried again after `seconds`.
+    Raises ExecutorError where another attempt may help.
+    """
+    step = deed.step
+    while True:
+        async with context.work(halted_too=step.undoes) as work:
+            taken = await deed.begin(work)
+            if isinstance(taken, Later):
+                return await _wait(context, work, deed, taken)
+        if isinstance(taken, dict):
+            return taken
+        try:
+            found = await ask_first(context, step, taken)
+            if isinstance(found, Taken):
+                taken = found
+                found = await call(context, taken)
+        except ExecutorError as error:
+            left = await note_error(context, step, taken, error)
+            if left == "opened":
+                continue  # the breaker is open now: the fallback acts, or it waits
+            if left == "retry":
+                raise
+            return {"ended": left} if left == "unknown" else await give_up(context, deed, told_of(error))
+        if isinstance(found, Later):
+            async with context.work(halted_too=True) as work:
+                return await _wait(context, work, deed, found)
+        return await _finish(context, deed, taken, found)
+
+
+async def give_up(context: StageContext, deed: Deed, error: str) -> Ended:
+    """Try no more. Returns {ended: failed | unknown}."""
+    async with context.work(halted_too=True) as work:
+        return await fail(context, work, deed, error)
+
+
+async def fail(context: StageContext, work: UnitOfWork, deed: Deed, error: str) -> Ended:
+    """The same in a transaction under way."""
+    left = await give_up_on(context, work, deed.step, error)
+    if left == "failed":
+        await deed.failed(work, error[:MAX_ERROR])
+    return {"ended": left}
+
+
+async def _wait(context: StageContext, work: UnitOfWork, deed: Deed, later: Later) -> Ended:
+    """Wait where the deadline allows it."""
+    step = deed.step
+    if await too_late(work, step, later.seconds):
+        return await fail(context, work, deed, f"its deadline passes while it waits: {later.why}")
+    event = "compensate.waits" if step.undoes else "execute.waits"
+    await work.event(f"execute:{step.id}:waits:{work.lease.fence}", event, {"why": later.why}, step.spec.id)
+    return {"ended": "later", "seconds": later.seconds}
+
+
+async def _finish(context: StageContext, deed: Deed, taken: Taken, response: dict[str, Any]) -> Ended:
+    step = deed.step
+    verdict, kept = await judged(context, step.spec.id, taken.way.executor, response)
+    async with context.work(halted_too=True) as work:
+        await _write_done(context, work, step, taken, canonical_json(kept))
+        await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.spec.id))
+        await deed.done(work, taken)
+    return {"ended": "done"}
+
+
+async def judged(
+    context: StageContext, subtask_id: str, executor: str, response: dict[str, Any]
+) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict on a response, and what of it may be kept."""
+    passage = await pass_gate(context.gate, response, lambda value: response_subject(subtask_id, executor, value))
+    if passage.verdict.effect is not Effect.ALLOW:
+        # The effect has happened; what the answer carries is withheld from the records.
+        return passage.verdict, {"withheld": list(passage.verdict.policy_ids), "digest": digest(response)}
+    return passage.verdict, passage.value
+
+
+def told_of(error: BaseException) -> str:
+    """As the records say it."""
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
 async def choose(work: UnitOfWork, step: Step, abilities: tuple[Ability, ...], standing: Standing) -> Way | Later:
@@ -186,7 +244,7 @@ async def call(context: StageContext, taken: Taken) -> dict[str, Any]:
 
 async def note_error(context: StageContext, step: Step, taken: Taken, error: ExecutorError) -> str:
     """What a failed attempt leaves: retry, opened, failed or unknown."""
-    told = f"{type(error).__name__}: {error}"[:MAX_ERROR]
+    told = told_of(error)
     async with context.work(halted_too=True) as work:
         if isinstance(error, ExecutorRejected):
             await _mine(
@@ -217,7 +275,7 @@ async def _mine(context: StageContext, step: Step, held: bool) -> None:
         raise LeaseLost(f"task {context.task.id}: the action {step.id} is held by a newer run")
 
 
-async def write_done(context: StageContext, work: UnitOfWork, step: Step, taken: Taken, response: str) -> None:
+async def _write_done(context: StageContext, work: UnitOfWork, step: Step, taken: Taken, response: str) -> None:
     """Step 5; a target that failed before works again. Raises LeaseLost."""
     await _mine(context, step, await end_action(work.connection, taken.request, ActionStatus.DONE, response=response))
     if taken.failures:
@@ -236,19 +294,3 @@ async def give_up_on(context: StageContext, work: UnitOfWork, step: Step, error:
     await work.event(f"execute:{step.id}:unknown", "execute.unknown", {"error": told, "step": step.id}, step.spec.id)
     await ask(context, work, step.id, EFFECT_UNKNOWN, told)
     return "unknown"
-
-
-async def too_late(work: UnitOfWork, step: Step, seconds: float) -> bool:
-    """Whether waiting goes past the subtask's deadline. What undoes has the deadline of its subtask once more."""
-    values: dict[str, Any] = {"task": work.lease.task_id, "subtask": step.spec.id, "seconds": seconds}
-    if not step.undoes:
-        return bool(await work.connection.scalar(_OVERDUE, values))
-    return bool(
-        await work.connection.scalar(
-            text(
-                "SELECT min(at) + :allowed < clock_timestamp() FROM events "
-                "WHERE task_id = :task AND event = 'compensate.began'"
-            ),
-            {"task": work.lease.task_id, "allowed": step.spec.deadline or timedelta(minutes=5)},
-        )
-    )
