@@ -178,24 +178,37 @@ def _task(found: Found) -> Iterator[Problem]:
         if found.chain and found.task_id != ROLES_CHAIN:
             yield Problem(found.task_id, None, "missing", "the task's row is gone")
         return
-    begun, payload = _begun(found), found.task["payload"]
-    paid = (
-        begun is None or is_erased(payload) or digest([found.task["task_type"], payload]) == begun.get("request_hash")
-    )
-    if not paid:
+    if not _payload_holds(found, found.task):
         yield Problem(found.task_id, 1, "edited", "the task's payload is not the one that was submitted")
     ended = _data_of(found, ENDS)
-    if ended is not None and (found.task["status"], found.task["answer"]) != (ended["status"], ended["answer"]):
+    if ended is not None and (found.task["status"], found.task["answer"]) != (ended.get("status"), ended.get("answer")):
         yield Problem(found.task_id, None, "edited", "the task's status or answer is not the one that was reported")
+
+
+def _payload_holds(found: Found, task: Row) -> bool:
+    """Whether the payload is the one that was submitted, or what policy let in of it at the door."""
+    begun, payload = _begun(found), task["payload"]
+    if begun is None or is_erased(payload):
+        return True
+    door = next((row["body"] for row in found.rows.get("verdicts", ()) if row["key"] == "intake"), None)
+    redacted = door.get("modified") if isinstance(door, Mapping) else None
+    return (
+        digest(payload) == redacted if redacted else digest([task["task_type"], payload]) == begun.get("request_hash")
+    )
 
 
 def _begun(found: Found) -> Row | None:
     """What its first event says of it."""
     event = found.events.get(found.chain[0].key) if _whole(found) else None
-    return None if event is None or is_erased(event["data"]) else event["data"]
+    return None if event is None else _readable(event["data"])
+
+
+def _readable(data: Any) -> Row | None:
+    """An event's data; None where an erasure took it, or somebody put something else there: that is told elsewhere."""
+    return data if isinstance(data, Mapping) and not is_erased(data) else None
 
 
 def _data_of(found: Found, event: str) -> Row | None:
     """The data of the task's only such event; None where there is none, or an erasure took it."""
     data = next((row["data"] for row in found.events.values() if row["event"] == event), None)
-    return None if is_erased(data) else data
+    return _readable(data)

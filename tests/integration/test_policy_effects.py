@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from control_plane.services import inbox, outcomes
+from control_plane.services import audit, inbox, outcomes
 from control_plane.services.replay import replay_task
 from domain.guard import Finding, Hop, Subject
 from domain.settings import Settings
@@ -130,6 +130,7 @@ async def test_a_redacted_payload_is_what_everybody_reads(settings: Settings, tm
         assert "Jo Doe" not in str(seen)
         [(data,)] = await stage.rows("SELECT data FROM events WHERE task_id = :id AND key = 'intake'", task_id)
         assert data["redacted"] == ["note"]
+        assert (await audit.verify(stage.runtime.engine, tmp_path / "home", task_id, None)).problems == []
         await assert_replays(stage, task_id)
 
 
