@@ -55,10 +55,12 @@ class Quotes:
     strings: frozenset[str]
 
     def variants(self) -> tuple[str, ...]:
-        """Each as it is and as JSON and HTML write it; the longest first."""
+        """Each as it is and as JSON, HTML and CSV write it; the longest first."""
         found = set(self.strings)
         for one in self.strings:
-            found |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], html.escape(one)}
+            found |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], one.replace('"', '""')}
+            # Reports' templates write quotes by their numbers.
+            found |= {html.escape(one), html.escape(one, quote=False).replace('"', "&#34;").replace("'", "&#39;")}
         return tuple(sorted(found, key=lambda one: (-len(one), one)))
 
     def out_of(self, text: str) -> str:
