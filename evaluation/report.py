@@ -77,17 +77,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=words.percent, interval=words.interval, seconds=words.seconds, number=words.number, cell=_cell
+        percent=words.percent, interval=words.interval, seconds=words.seconds, number=words.number, cell=words.cell
     )
     return environment
-
-
-def _cell(value: object) -> str:
-    """Text that can neither end a markdown table's cell nor bring markup of its own."""
-    text = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\|`*_[]":
-        text = text.replace(character, f"\\{character}")
-    return text
 
 
 def _relative(path: Path, folder: Path) -> str:

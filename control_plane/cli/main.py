@@ -25,6 +25,7 @@ from control_plane.cli import (
     votes,
 )
 from control_plane.cli.audit import audit
+from control_plane.cli.governance import governance
 from control_plane.cli.output import emit_json
 from control_plane.cli.policy import policy
 from control_plane.cli.role import role
@@ -64,6 +65,7 @@ for group in GROUPS:
 app.add_typer(audit)
 app.add_typer(role)
 app.add_typer(policy)
+app.add_typer(governance)
 
 
 def run() -> None:

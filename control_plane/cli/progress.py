@@ -35,6 +35,18 @@ def step_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(bar)
 
 
+@contextmanager
+def count_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told how many of how many are done; silent where nobody watches."""
+    with _progress() as progress:
+        bar = progress.add_task(as_text(label), total=None)
+
+        def follow(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        yield follow
+
+
 def _progress() -> Progress:
     drawn = console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

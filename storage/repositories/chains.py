@@ -27,7 +27,9 @@ _IDS = text(
 _CHAIN = text(f"SELECT {', '.join(Entry._fields)} FROM audit_log WHERE task_id = ANY(:ids) ORDER BY task_id, seq")
 _HEADS = text("SELECT task_id, seq, hash FROM audit_heads WHERE task_id = ANY(:ids)")
 _ALL_HEADS = text("SELECT task_id, seq, hash FROM audit_heads")
-_EVENTS = text("SELECT task_id, key, event, subtask_id, fence, data FROM events WHERE task_id = ANY(:ids) ORDER BY seq")
+_EVENTS = text(
+    "SELECT task_id, key, event, subtask_id, fence, data, at FROM events WHERE task_id = ANY(:ids) ORDER BY seq"
+)
 _TASKS = text("SELECT id, task_type, status, answer, payload FROM tasks WHERE id = ANY(:ids)")
 _LINKS = text(
     "SELECT l.task_id, l.seq, l.hash FROM audit_log l JOIN jsonb_to_recordset(CAST(:wanted AS jsonb)) "
@@ -35,9 +37,13 @@ _LINKS = text(
 )
 
 
+_TIMES = {"verdicts": ("at",)}
+"""For rows of which the chain does not tell when; it does not speak for them."""
+
+
 def _columns(table: str) -> tuple[str, ...]:
     named = [(*how.key, *how.plain, *how.hashed) for how in STATED.values() if how.table == table]
-    return tuple(dict.fromkeys(["task_id", *(name for some in named for name in some)]))
+    return tuple(dict.fromkeys(["task_id", *(name for some in named for name in some), *_TIMES.get(table, ())]))
 
 
 _ROWS = {
