@@ -35,6 +35,10 @@ class ExecutorKind(StrEnum):
     """None of these."""
 
 
+UNDO = ":compensate"
+"""Ends the name of a step that undoes its subtask's."""
+
+
 class Ability(Frozen):
     """What the target of an executor with certain parameters can do."""
 

@@ -42,6 +42,13 @@ class SubtaskStatus(StrEnum):
 
 END_STATES = frozenset(TaskStatus) - {TaskStatus.SUBMITTED, TaskStatus.RUNNING, TaskStatus.PARKED}
 ENDED_SUBTASK = frozenset({SubtaskStatus.DONE, SubtaskStatus.DENIED, SubtaskStatus.FAILED, SubtaskStatus.SKIPPED})
+UNDONE = "undone"
+"""The reason of a subtask that was done and whose action was undone; in an episode, what that action was."""
+
+
+def was_undone(status: str, reason: str | None) -> bool:
+    """Whether a subtask that stands so was done and undone again."""
+    return status == SubtaskStatus.DONE and reason == UNDONE
 
 
 class Task(Frozen):

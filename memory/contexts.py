@@ -6,11 +6,12 @@ from typing import Any
 from domain.canonical import canonical_json
 from domain.memory import Memory, PersonaContext, Recall
 from domain.persona import Persona
+from domain.task import UNDONE
 from domain.task_type import ContextContract
 from memory.episodes import visible
 
 CHARACTERS_PER_TOKEN = 4
-_OF_EPISODE = ("action", "outcome", "right")
+_OF_EPISODE = ("action", "outcome", "right", UNDONE)
 
 
 def assemble(

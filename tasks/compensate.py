@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
-from domain.action import ActionRequest, ActionStatus, Askable, ExecutorKind
+from domain.action import UNDO, ActionRequest, ActionStatus, Askable, ExecutorKind
 from domain.approval import UNDO_FAILED, ApprovalStatus
 from domain.canonical import canonical_json
 from domain.errors import ExecutorError
 from domain.task import ENDED_SUBTASK, SubtaskStatus
 from storage.repositories.actions import actions_of, end_action, load_standing, take_action
 from storage.repositories.approvals import close_approvals, latest_question
-from storage.repositories.tasks import load_subtasks, set_subtask
+from storage.repositories.tasks import load_subtasks, note_undone, set_subtask
 from storage.tables import verdicts
 from storage.unit_of_work import UnitOfWork
 from tasks import ledger
@@ -25,7 +25,7 @@ from tasks.context import StageContext
 from tasks.execute import write_done
 from tasks.ledger import CRASHED, Ended, Later, Taken
 from tasks.policy import StagePolicy
-from tasks.settle import UNDO, ask, settle, undo_of
+from tasks.settle import ask, settle, undo_of
 from tasks.steps import Step, step_of, undo_step
 from tasks.verdicts import verdict_row
 
@@ -173,7 +173,8 @@ class Undoing:
         return await ledger.take(context, work, step, standing, await _request(context, work, step))
 
     async def done(self, work: UnitOfWork, taken: Taken) -> None:
-        """Say so."""
+        """Say so; the subtask stays done, and says that it was undone."""
+        await note_undone(work.connection, self.context.task.id, self.step.spec.id)
         data = {"step": self.step.id, "executor": taken.way.recorded, "key": taken.request.idempotency_key}
         await work.event(f"execute:{self.step.id}", "compensate.undone", data, self.step.spec.id)
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.canonical import digest
+from domain.task import UNDONE, was_undone
 from memory.episodes import describe
 from storage.repositories.tasks import load_subtasks
 from storage.tables import memories, outcomes
@@ -29,7 +30,7 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
             "task_type": task.task_type,
             "task_id": task.id,
             "text": describe(task_type.subtask(task_type.answer).context, task.payload),
-            **await _known(work.connection, task.id, answer["action"] if answer else None),
+            **await _known(work.connection, task.id, _taken(answer)),
         }
         if await is_tainted(work.connection, task.id, list(found)):
             episode["data"] = {**episode["data"], "tainted": True}
@@ -40,11 +41,20 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
     return {"memory": memory_id}
 
 
-async def _known(connection: AsyncConnection, task_id: str, action: str | None) -> dict[str, Any]:
+def _taken(answer: RowMapping | None) -> dict[str, Any]:
+    """What was done; nothing, where it was undone, and that is said."""
+    if answer is None:
+        return {"action": None}
+    undone = was_undone(answer["status"], answer["reason"])
+    return {"action": None, UNDONE: answer["action"]} if undone else {"action": answer["action"]}
+
+
+async def _known(connection: AsyncConnection, task_id: str, taken: dict[str, Any]) -> dict[str, Any]:
     """The episode's data, and since when it is known: at once where the outcome came before the task's end."""
     statement = select(outcomes.c.label, outcomes.c.right_action, func.now().label("now"))
     found = (await connection.execute(statement.where(outcomes.c.task_id == task_id))).one_or_none()
     if found is None:
-        return {"data": {"action": action}, "known_at": None}
-    data = {"action": action, "outcome": found.label, "right": action == found.right_action}
-    return {"data": data, "known_at": found.now}
+        return {"data": taken, "known_at": None}
+    # What was undone was neither right nor wrong.
+    right = None if UNDONE in taken else taken["action"] == found.right_action
+    return {"data": {**taken, "outcome": found.label, "right": right}, "known_at": found.now}

@@ -1,6 +1,6 @@
 """Report: the task's end state and its structured summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import TaskEnded
 from domain.guard import Effect
-from domain.task import SubtaskStatus, TaskStatus
+from domain.task import SubtaskStatus, TaskStatus, was_undone
 from domain.task_type import TaskType
 from storage.repositories.sla import NEAR, SAID, key_of, untold
 from storage.repositories.tasks import end_task
@@ -59,7 +59,8 @@ async def _end(context: StageContext, denied: str | None, halted: str | None) ->
         stands = (await work.connection.execute(_STANDS, {"id": task.id, "said": list(SAID)})).one()
         rows = stands.subtasks or []
         status, reason = end_state(context.task_type, rows, denied, halted, halt_of(stands.verdicts or ()))
-        answer = next((row["action"] for row in rows if row["subtask_id"] == context.task_type.answer), None)
+        undone = [row["subtask_id"] for row in rows if was_undone(row["status"], row["reason"])]
+        answer = answer_of(context.task_type, rows, undone)
         summary = {
             "status": status.value,
             "reason": reason,
@@ -70,6 +71,8 @@ async def _end(context: StageContext, denied: str | None, halted: str | None) ->
             # What was done and undone, and by whom, in the order in which it was sent.
             "actions": stands.acted or [],
         }
+        if undone:
+            summary["undone"] = undone
         if deadlines := await _deadlines(work, stands):
             summary["deadlines"] = deadlines
         # Their ends are written without events of their own; from here on the chain speaks for them.
@@ -95,6 +98,13 @@ def halt_of(verdicts: Sequence[Mapping[str, Any]]) -> str | None:
     """That policy halted the task, and which; None where it did not."""
     ids = sorted({name for row in verdicts if row["effect"] == Effect.HALT for name in row["policy_ids"]})
     return f"policy halted the task: {', '.join(ids)}" if ids else None
+
+
+def answer_of(task_type: TaskType, rows: Sequence[Mapping[str, Any]], undone: Collection[str]) -> str | None:
+    """The action of the subtask that answers the task; none where it was undone."""
+    if task_type.answer in undone:
+        return None
+    return next((row["action"] for row in rows if row["subtask_id"] == task_type.answer), None)
 
 
 def end_state(

@@ -4,17 +4,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.action import UNDO
 from domain.approval import DONE, EFFECT_UNKNOWN, NOT_DONE, Approval, ApprovalStatus
 from domain.task import SubtaskStatus
 from storage.repositories.actions import load_standing
 from storage.repositories.approvals import consume_approval
-from storage.repositories.tasks import set_subtask
+from storage.repositories.tasks import note_undone, set_subtask
 from storage.unit_of_work import UnitOfWork
 from tasks.asking import Request, open_request, tell_expired
 from tasks.context import StageContext
-
-UNDO = ":compensate"
-"""Ends the name of a step that undoes its subtask's."""
 
 
 def undo_of(subtask_id: str) -> str:
@@ -70,6 +68,8 @@ async def settle(context: StageContext, work: UnitOfWork, approval: Approval) ->
         status = SubtaskStatus.DONE if done else SubtaskStatus.FAILED
         reason = None if done else said
         await set_subtask(work.connection, context.task.id, subtask_id, status, action=action, reason=reason)
+    elif done:
+        await note_undone(work.connection, context.task.id, subtask_id)
     data = {"approval": approval.id, "step": step, "done": done, "by": approval.answered_by, "said": said}
     await work.event(f"settle:{approval.id}:taken", "settle.taken", data, subtask_id)
     return done

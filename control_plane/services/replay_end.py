@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from control_plane.services.replay_checks import Check, Material, compared
-from domain.approval import EFFECT_UNKNOWN
+from domain.action import UNDO
+from domain.approval import DONE, EFFECT_UNKNOWN, QUESTIONS
 from domain.plan import Plan
 from domain.task import SubtaskStatus, TaskStatus
 from planning.schedule import advance
 from storage.repositories.listing import Row
 from storage.repositories.records import TaskRecords
-from tasks.report import end_state, halt_of
+from tasks.report import answer_of, end_state, halt_of
 
 _HALTS = frozenset({TaskStatus.CANCELLED, TaskStatus.EXPIRED})
 _ACTIONS = {"done": SubtaskStatus.DONE, "failed": SubtaskStatus.FAILED, "refused": SubtaskStatus.FAILED}
@@ -33,7 +34,7 @@ def check_end(material: Material) -> Check:
         for one in sorted(records.subtasks, key=lambda one: str(one["subtask_id"]))
     ]
     now, _ = end_state(material.kind, rows, denied, halted, halt)
-    answer = ends.get(material.kind.answer, (None, None))[1]
+    answer = answer_of(material.kind, rows, _undone(records))
     was = {
         "status": status.value,
         "answer": row["answer"],
@@ -45,6 +46,13 @@ def check_end(material: Material) -> Check:
         "subtasks": {name: [end.value, action] for name, (end, action) in ends.items()},
     }
     return compared("report", was, again)
+
+
+def _undone(records: TaskRecords) -> set[str]:
+    """Subtasks that were undone, by an action or by hand."""
+    steps = {step for step, action in records.actions.items() if action["status"] == "done"}
+    steps |= {one["subtask_id"] for one in records.approvals if one["cause"] in QUESTIONS and one["option"] == DONE}
+    return {step.removesuffix(UNDO) for step in steps if step.endswith(UNDO)}
 
 
 End = tuple[SubtaskStatus, str | None]

@@ -84,7 +84,7 @@ def columns(quotes: Quotes) -> Sequence[Column]:
         Column(tables.actions, "error", erased_text),
         Column(tables.records, "arguments", blank),
         Column(tables.memories, "text", erased_text),
-        Column(tables.memories, "data", some("action", "outcome", "right")),
+        Column(tables.memories, "data", some("action", "outcome", "right", "undone")),
         Column(tables.events, "data", told),
     )
 

@@ -18,7 +18,9 @@ _MAKE_KNOWN = text(
        SET known_at = now(),
            data = data || jsonb_build_object(
                'outcome', CAST(:label AS text),
-               'right', COALESCE(data->>'action', '') = CAST(:right_action AS text))
+               -- What was undone was neither right nor wrong.
+               'right', CASE WHEN NOT data ? 'undone' THEN
+                 COALESCE(data->>'action', '') = CAST(:right_action AS text) END)
      WHERE task_id = :task_id AND kind = 'episodic'
        AND (known_at IS NULL OR data->>'outcome' IS DISTINCT FROM CAST(:label AS text))
     """

@@ -7,7 +7,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
-from domain.task import SubtaskStatus, Task, TaskStatus
+from domain.task import UNDONE, SubtaskStatus, Task, TaskStatus
 from storage.tables import subtasks, tasks
 
 _TASK_COLUMNS = [tasks.c[name] for name in Task.model_fields]
@@ -58,6 +58,12 @@ async def set_subtask(
             "subtask": subtask_id,
         },
     )
+
+
+async def note_undone(connection: AsyncConnection, task_id: str, subtask_id: str) -> None:
+    """Have the subtask say that what it did was undone; how it ended stays."""
+    statement = text("UPDATE subtasks SET reason = :undone WHERE task_id = :task AND subtask_id = :subtask")
+    await connection.execute(statement, {"task": task_id, "subtask": subtask_id, "undone": UNDONE})
 
 
 async def store_plan(connection: AsyncConnection, task_id: str, plan: dict[str, Any]) -> None:

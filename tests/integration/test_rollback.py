@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from control_plane.services.outcomes import record_one
+from control_plane.services.replay import replay_task
 from domain.action import ExecutorKind
 from domain.settings import Settings
 from domain.task import TaskStatus
 from tests.fakes.target import FakeTarget, fake_target
-from tests.integration.acting import Crash, acting, crash_at, write_steps
+from tests.integration.acting import Acting, Crash, acting, crash_at, write_steps
 
 UNDO_CRASHES = {
     "before the first": ("compensate:before", 1),
@@ -54,6 +56,60 @@ async def test_the_steps_before_a_failed_one_are_undone_in_reverse(settings: Set
                 "compensate.undone",
                 "compensate.done",
             ]
+
+
+async def _said(stage: Acting, task_id: str) -> tuple[Any, ...]:
+    """The task's answer, its summary's, what was undone, and its episode."""
+    sql = (
+        "SELECT t.answer, t.summary -> 'answer', t.summary -> 'undone', m.data FROM tasks t "
+        "JOIN memories m ON m.task_id = t.id WHERE t.id = :id"
+    )
+    [row] = await stage.rows(sql, task_id)
+    return row
+
+
+async def _record(stage: Acting, task_id: str) -> None:
+    types = {"claim": stage.runtime.catalog.task_type("claim")}
+    await record_one(stage.runtime.engine, types, task_id, "good", principal="eve")
+
+
+@pytest.mark.parametrize("label", [None, "early", "late"])
+async def test_what_was_undone_is_no_answer_and_no_action_taken(
+    settings: Settings, tmp_path: Path, label: str | None
+) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        catalog = write_steps(tmp_path, _steps(target), outcome_map={"good": "covered", "bad": "uncovered"})
+        async with acting(settings, catalog) as stage:
+            task_id = await stage.submit()
+            if label == "early":
+                await _record(stage, task_id)
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            if label == "late":
+                await _record(stage, task_id)
+            known = {"outcome": "good", "right": None} if label else {}
+            episode = {"action": None, "undone": "covered", **known}
+            assert await _said(stage, task_id) == (None, None, ["book", "charge"], episode)
+            reasons = await stage.rows("SELECT reason FROM subtasks WHERE task_id = :id AND status = 'done'", task_id)
+            assert reasons == [("undone",), ("undone",)]
+            replayed = await replay_task(stage.runtime.engine, stage.runtime.catalog, task_id)
+            assert replayed["differs"] == [], replayed["stages"]
+            assert replayed["stages"][-1]["outcome"] == "equal"
+
+
+@pytest.mark.parametrize("by_hand", ["done", "not_done"])
+async def test_what_was_undone_by_hand_is_no_answer_either(settings: Settings, tmp_path: Path, by_hand: str) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship", "charge:compensate", "book:compensate"})
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            for _ in range(2):
+                assert await stage.run_on(task_id) is TaskStatus.PARKED
+                await stage.answer(task_id, by_hand)
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            undone = (None, None, ["book", "charge"], {"action": None, "undone": "covered"})
+            stands = ("covered", "covered", None, {"action": "covered"})
+            assert await _said(stage, task_id) == (undone if by_hand == "done" else stands)
 
 
 @pytest.mark.parametrize("place", UNDO_CRASHES)

@@ -15,7 +15,8 @@ from tests.simulator.world import Happened
 
 UNDO = ":compensate"
 _ROWS = {
-    "task": "SELECT status, due, ended_at, lease_owner FROM tasks WHERE id = :id",
+    "task": "SELECT status, due, ended_at, lease_owner, answer FROM tasks WHERE id = :id",
+    "episodes": "SELECT data ->> 'action' AS action, data ->> 'undone' AS undone FROM memories WHERE task_id = :id",
     "subtasks": "SELECT subtask_id, status, action FROM subtasks WHERE task_id = :id",
     "actions": "SELECT subtask_id, status, kind, attempts FROM actions WHERE task_id = :id",
     "decisions": "SELECT subtask_id, body -> 'option' ->> 'name' AS option FROM decisions WHERE task_id = :id",
@@ -117,6 +118,12 @@ def _undone(history: History, found: dict[str, list[Any]]) -> Iterator[str]:
         undo = f"{spec.id}{UNDO}"
         if spec.id in done and spec.compensate is not None and not history.world.did(undo) and undo not in asked:
             yield f"undo: {spec.id} was done and not undone"
+    kind = history.stage.catalog.task_type(history.shape)
+    if kind.answer in done and history.world.did(f"{kind.answer}{UNDO}"):
+        if found["task"][0].answer is not None:
+            yield "undo: the task's answer was undone, and stands"
+        if any(row.action is not None or row.undone is None for row in found["episodes"]):
+            yield "undo: the episode does not say that it was undone"
 
 
 def _records(history: History, found: dict[str, list[Any]]) -> Iterator[str]:
