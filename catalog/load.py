@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from catalog.facts import read_facts
 from catalog.schemas import SchemaProblem, check_schema
 from catalog.yaml_files import broken, dotted, read_yaml
+from domain.action import Parametrised
 from domain.errors import CatalogError, UnknownTaskType
 from domain.memory import Memory
 from domain.persona import Persona
@@ -76,7 +78,7 @@ class Catalog:
         return self._pilots[name]
 
 
-def load_catalog(folder: Path, executors: Collection[str]) -> Catalog:
+def load_catalog(folder: Path, executors: Mapping[str, Parametrised]) -> Catalog:
     """Every pilot in the folder, checked whole. Raises CatalogError for the first problem."""
     files = sorted(folder.glob(f"*/{FILE}")) if folder.is_dir() else []
     if not files:
@@ -92,12 +94,13 @@ def load_catalog(folder: Path, executors: Collection[str]) -> Catalog:
     return Catalog(pilots)
 
 
-def _load_pilot(file: Path, executors: Collection[str]) -> Pilot:
+def _load_pilot(file: Path, executors: Mapping[str, Parametrised]) -> Pilot:
     task_type = _read_task_type(file)
     folder = Path(task_type.folder)
     _check_schema(file, task_type)
     personas = load_personas(folder)
     _check_plan(file, task_type, personas, executors)
+    _check_parameters(file, task_type, executors)
     _check_strategies(file, task_type)
     _check_views(folder, task_type, personas)
     return Pilot(
@@ -132,6 +135,23 @@ def _check_plan(file: Path, task_type: TaskType, personas: Collection[str], exec
         validate_plan(task_type, personas, executors)
     except PlanProblem as problem:
         raise CatalogError(str(file), problem.path, problem.expected) from problem
+
+
+def _check_parameters(file: Path, task_type: TaskType, executors: Mapping[str, Parametrised]) -> None:
+    """Of each executor that is named: what is wrong must not come out first when it is to act."""
+    for index, spec in enumerate(task_type.plan.subtasks):
+        named: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [
+            (spec.executor, spec.executor_parameters, ("executor_parameters",))
+        ]
+        if spec.fallback is not None:
+            named.append((spec.fallback.executor, spec.fallback.parameters, ("fallback", "parameters")))
+        if spec.compensate is not None and spec.compensate.executor is not None:
+            named.append((spec.compensate.executor, spec.compensate.parameters, ("compensate", "parameters")))
+        for name, parameters, place in named:
+            try:
+                executors[name].parameters.model_validate(parameters)
+            except ValidationError as error:
+                raise broken(file, error, ("plan", "subtasks", index, *place)) from error
 
 
 def _check_strategies(file: Path, task_type: TaskType) -> None:

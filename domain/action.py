@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from domain.model import Frozen
 
@@ -61,6 +61,19 @@ class ActionRequest(Frozen):
     fence: int
     parameters: dict[str, Any] = Field(default_factory=dict)
     """The task type's `executor_parameters`."""
+
+
+class Parametrised(Protocol):
+    """What the catalog asks of an executor's class."""
+
+    @property
+    def parameters(self) -> type[BaseModel]:
+        """The model that a task type's parameters have to fit when they are loaded."""
+        ...
+
+
+class NoParameters(Frozen):
+    """Of an executor that takes none."""
 
 
 class Executor(Protocol):

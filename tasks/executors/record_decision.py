@@ -1,12 +1,13 @@
 """The decision is the effect: a row in `records`, once for its key."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import BaseModel
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.action import Ability, ActionRequest, ExecutorKind
+from domain.action import Ability, ActionRequest, ExecutorKind, NoParameters
 from domain.canonical import canonical_json
 from domain.errors import LeaseLost
 from storage.tables import records
@@ -25,13 +26,14 @@ class RecordDecision:
     """Writes the decided action; the primary key makes a repeat harmless, the fence refuses a stale run."""
 
     name = "record_decision"
+    parameters: ClassVar[type[BaseModel]] = NoParameters
 
     def __init__(self, engine: AsyncEngine) -> None:
         # One statement is a transaction by itself: without BEGIN and COMMIT it is one exchange instead of three.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def ability(self, parameters: Mapping[str, Any]) -> Ability:
-        """The same whatever the parameters."""
+        """Always the same."""
         del parameters
         return _ABILITY
 

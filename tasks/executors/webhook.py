@@ -1,10 +1,10 @@
 """The decision is sent to a URL; the parameters say what its receiver can do about repeats."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.action import Ability, ActionRequest, ExecutorKind
@@ -30,6 +30,16 @@ class WebhookParameters(Frozen):
     max_send_seconds: float = Field(default=60.0, gt=0, le=3600)
     """A `query` receiver acts on a request no later than this after it was sent."""
 
+    @field_validator("url", "query_url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        try:
+            if url is not None and not httpx.URL(url).host:
+                raise ValueError("a URL with a host is expected")
+        except httpx.InvalidURL as error:
+            raise ValueError(f"a URL is expected: {error}") from error
+        return url
+
     @model_validator(mode="after")
     def _check_query(self) -> "WebhookParameters":
         if (self.kind is ExecutorKind.QUERY) != (self.query_url is not None):
@@ -43,6 +53,7 @@ class Webhook:
     """POSTs the action with its key and fence. 4xx is a refusal, anything else but 2xx a failure."""
 
     name = "webhook"
+    parameters: ClassVar[type[BaseModel]] = WebhookParameters
 
     def __init__(self, engine: AsyncEngine) -> None:
         del engine  # every executor is made alike; this one keeps nothing in Postgres

@@ -170,7 +170,7 @@ def _reach(point: str) -> None:
 @asynccontextmanager
 async def open_stage(dsn: str, folder: Path) -> AsyncIterator[Stage]:
     """On a database that `make_database` made."""
-    catalog = load_catalog(write_pilots(folder), ("world", "spare"))
+    catalog = load_catalog(write_pilots(folder), dict.fromkeys(("world", "spare"), Simulated))
     engine, pool, turns = async_engine(dsn, size=12), await open_pool(dsn, size=6), Turns()
     stage = Stage(engine, pool, catalog, turns)
     turns.idle = stage.idle

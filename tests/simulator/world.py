@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
 
 from domain.action import Ability, ActionRequest, ExecutorKind
 from domain.errors import ExecutorError, ExecutorRejected, SendInDoubt
+from domain.model import Frozen
 from tests.simulator.turns import ACTOR, Turns
 
 _MAX_SEND_SECONDS = 15.0
@@ -75,8 +78,17 @@ class World:
         return way
 
 
+class SimulatedParameters(Frozen):
+    """Of a simulated target."""
+
+    kind: ExecutorKind
+    target: str
+
+
 class Simulated:
     """An executor of this world."""
+
+    parameters: ClassVar[type[BaseModel]] = SimulatedParameters
 
     def __init__(self, name: str, world: World) -> None:
         self.name, self._world = name, world

@@ -9,8 +9,8 @@ import yaml
 
 from catalog.load import load_catalog
 from domain.task_type import TaskType
+from tasks.executors import EXECUTORS
 
-EXECUTORS = {"record_decision"}
 PILOTS = Path(__file__).resolve().parents[3] / "pilots"
 
 TASK_TYPE: dict[str, Any] = {

@@ -77,7 +77,8 @@ def test_a_catalog_is_loaded_without_what_filters_load_later(pilot):
         "import sys\n"
         "from pathlib import Path\n"
         "from catalog.load import load_catalog\n"
-        f"load_catalog(Path({str(pilot.root)!r}), ['record_decision'])\n"
+        "from tasks.executors.record_decision import RecordDecision\n"
+        f"load_catalog(Path({str(pilot.root)!r}), {{'record_decision': RecordDecision}})\n"
         "found = {'presidio_analyzer', 'spacy', 'detect_secrets', 'langchain', 'langgraph'} & set(sys.modules)\n"
         "sys.exit(f'imported: {sorted(found)}' if found else 0)\n"
     )

@@ -8,9 +8,9 @@ from catalog.load import load_catalog
 from catalog.yaml_files import MAX_BYTES
 from domain.errors import CatalogError, UnknownTaskType
 from guardrails.gate import CedarGate
+from tasks.executors import EXECUTORS
 
 PILOTS = Path(__file__).resolve().parents[3] / "pilots"
-EXECUTORS = {"record_decision"}
 
 
 def refused(pilot, path, expected="", file="task_type.yaml"):
@@ -229,3 +229,54 @@ def test_facts(pilot):
 def test_broken_facts(pilot, entry, path):
     facts(pilot, {"id": "f1", "text": "so", "since": "2024-01-01"}, entry)
     refused(pilot, path, "", "facts.yaml")
+
+
+HOOK = {"url": "https://pay.example/act"}
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "expected"),
+    [
+        ({"executor": "webhook"}, "executor_parameters.url", "required"),
+        ({"executor": "webhook", "executor_parameters": {"url": "ftp://x"}}, "executor_parameters.url", "https?://"),
+        ({"executor": "webhook", "executor_parameters": {"url": "http://"}}, "executor_parameters.url", "a host"),
+        (
+            {"executor": "webhook", "executor_parameters": {"url": "http://x:port"}},
+            "executor_parameters.url",
+            "a URL is expected",
+        ),
+        (
+            {"executor": "webhook", "executor_parameters": {**HOOK, "kind": "sure"}},
+            "executor_parameters.kind",
+            "'dedup'",
+        ),
+        ({"executor": "webhook", "executor_parameters": {**HOOK, "kind": "query"}}, "executor_parameters", "query_url"),
+        (
+            {"executor": "webhook", "executor_parameters": {**HOOK, "timeout": 3}},
+            "executor_parameters.timeout",
+            "not permitted",
+        ),
+        ({"executor_parameters": HOOK}, "executor_parameters.url", "not permitted"),
+        ({"fallback": {"executor": "webhook"}}, "fallback.parameters.url", "required"),
+        (
+            {"compensate": {"executor": "webhook", "parameters": {**HOOK, "timeout_seconds": 0}}},
+            "compensate.parameters.timeout_seconds",
+            "greater than 0",
+        ),
+    ],
+)
+def test_executor_parameters_are_checked_when_they_are_loaded(pilot, change, path, expected):
+    pilot.value["plan"]["subtasks"][0] |= change
+    pilot.write()
+    refused(pilot, f"plan.subtasks[0].{path}", expected)
+
+
+def test_right_parameters_are_loaded(pilot):
+    pilot.value["plan"]["subtasks"][0] |= {
+        "executor": "webhook",
+        "executor_parameters": HOOK,
+        "fallback": {"executor": "record_decision"},
+        "compensate": {"executor": "webhook", "parameters": HOOK},
+    }
+    pilot.write()
+    pilot.load()
