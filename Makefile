@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test simulate check faults bench bench-negotiation soak lock format
+.PHONY: demo test simulate check faults redteam bench bench-negotiation soak lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -26,6 +26,9 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+redteam: $(VENV)/.installed
+	$(BIN)/parley redteam --scenarios
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench.lanes

@@ -1,7 +1,7 @@
 """Loads a folder of pilots: one subfolder with a task_type.yaml for each."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,12 @@ class Catalog:
     def facts(self, name: str) -> tuple[Memory, ...]:
         """The task type's facts."""
         return self._pilot(name).facts
+
+    def reseated(self, name: str, seat: Callable[[Panelist], Panelist]) -> "Catalog":
+        """The same with other panelists of the task type: for a red team. No file can ask for one of these."""
+        pilot = self._pilot(name)
+        panelists = {persona: seat(panelist) for persona, panelist in pilot.panelists.items()}
+        return Catalog({**self._pilots, name: replace(pilot, panelists=panelists)})
 
     def _pilot(self, name: str) -> Pilot:
         if name not in self._pilots:

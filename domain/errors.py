@@ -23,6 +23,8 @@ ParleyError
 │   └── ExecutorRejected     it refused for good: a retry would not help
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
+├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
+├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
 ├── ControlRefused           a task cannot be cancelled, paused or resumed as it stands
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
     └── PostgresAway         Postgres cannot be reached or refuses us, for now
@@ -134,6 +136,10 @@ class CalibrationUnreadable(ParleyError):
 
 class CalibrationRefused(ParleyError):
     """The panel cannot be calibrated, or the calibration not be put in force."""
+
+
+class RedTeamRegression(ParleyError):
+    """The red team got through, or a gate fares worse than its baseline allows."""
 
 
 class ControlRefused(ParleyError):

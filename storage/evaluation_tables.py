@@ -30,3 +30,13 @@ reports = Table(
     *texts("html_path", "json_path"),
     moment("created_at", now=True),
 )
+
+redteam_runs = Table(
+    "redteam_runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *texts("task_type", "policy_hash"),
+    col("passed", Boolean),
+    col("body", JSONB),
+    moment("created_at", now=True),
+)

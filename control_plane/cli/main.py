@@ -17,6 +17,7 @@ from control_plane.cli import (
     inbox,
     inspection,
     outcomes,
+    redteam,
     replay,
     retention,
     stack,
@@ -56,6 +57,7 @@ GROUPS = (
     compare,
     calibration,
     votes,
+    redteam,
     replay,
     retention,
 )
