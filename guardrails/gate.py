@@ -1,7 +1,7 @@
 """One task type's gate: its filters look, its policies decide, and whatever cannot be judged is denied."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,25 @@ def shared_file(task_type: TaskType) -> Path:
 
 def load_gate(task_type: TaskType, files: Sequence[Path] | None = None) -> "CedarGate":
     """The gate over the task type's policies, or over these files in their place. Raises CatalogError."""
-    policies = load_policies(policy_files(task_type) if files is None else files, schema_of(task_type))
-    _check_policies(task_type, policies)
+    return _load(task_type, policy_files(task_type) if files is None else files, shared_files(task_type))
+
+
+def load_candidate(task_type: TaskType, own: Sequence[Path], platform: Path = PLATFORM) -> "CedarGate":
+    """The gate with these files in place of the task type's own, and of the platform's. Raises CatalogError."""
+    shared = shared_files(task_type, platform)
+    return _load(task_type, [*shared, *own], shared)
+
+
+def _load(task_type: TaskType, files: Sequence[Path], shared: Sequence[Path]) -> "CedarGate":
+    policies = load_policies(files, schema_of(task_type))
+    _check_policies(task_type, policies, {str(file) for file in shared})
     guards: dict[str, AnyGuard] = {name: make(task_type) for name, make in FILTERS.items()}
     return CedarGate(task_type.name, policies, guards, task_type.guards.time_limit_seconds)
 
 
-def _check_policies(task_type: TaskType, policies: Policies) -> None:
+def _check_policies(task_type: TaskType, policies: Policies, shared: Collection[str]) -> None:
+    """`shared`: files that hold for several types."""
     known = {action.name for spec in task_type.plan.subtasks for action in spec.actions}
-    shared = {str(PLATFORM), str(shared_file(task_type))}
     for policy in policies.by_id.values():
         if policy.unknown_fields and policy.file not in shared:
             expected = f"fields that the task type has; it has no {', '.join(policy.unknown_fields)}"

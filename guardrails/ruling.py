@@ -11,6 +11,8 @@ from domain.guard import SEVERITY, Effect, Finding, Subject, Verdict
 from guardrails.policies import Policies, Policy, without
 from guardrails.schema import FACTS, FILLED_BY_GATE, FLAGS, SIGNALS, principal_type
 
+UNPERMITTED = "no policy permits this"
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -93,7 +95,7 @@ def _request(policies: Policies, task_type: str, subject: Subject, findings: Seq
 
 def _ruling(decision: cedarpy.Decision, matched: list[Policy]) -> Ruling:
     if all(policy.obligation is not None for policy in matched):
-        return Ruling(Effect.DENY, ("no policy permits this",))
+        return Ruling(Effect.DENY, (UNPERMITTED,))
     ids = tuple(policy.id for policy in matched)
     reasons = tuple(policy.reason for policy in matched if policy.reason)
     allowed = decision is cedarpy.Decision.Allow

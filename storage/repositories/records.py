@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.guard import Hop
 from domain.memory import PersonaContext
 from domain.proposal import Proposal
 from domain.task import Task
@@ -33,7 +34,7 @@ class TaskRecords:
     snapshots: Sequence[Row]
     events: Sequence[Row]
     memories: Mapping[str, Row]
-    """By id: those that the snapshots name."""
+    """By id: those that the snapshots name, and those that were judged and left out."""
     outcome: Row | None
 
     @property
@@ -77,7 +78,7 @@ async def load_records(connection: AsyncConnection, task_id: str) -> TaskRecords
         select(snapshots).where(snapshots.c.task_id == task_id).order_by(snapshots.c.subtask_id, snapshots.c.round),
     )
     happened = await rows(connection, select(events).where(events.c.task_id == task_id).order_by(events.c.seq))
-    ids = memory_ids(seen)
+    ids = sorted({*memory_ids(seen), *judged_memories(found["verdicts"])})
     recalled = await rows(connection, select(memories).where(memories.c.id.in_(ids))) if ids else ()
     outcome = found["outcomes"]
     return TaskRecords(
@@ -105,3 +106,9 @@ def memory_ids(seen: Sequence[Mapping[str, Any]]) -> list[str]:
             cut = (name.partition(":") for name in context["truncated"])
             found |= {name for kind, _, name in cut if kind in ("episode", "fact")}
     return sorted(found)
+
+
+def judged_memories(verdicts: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The memories that these verdicts are on."""
+    # `retrieved:<subtask>:<memory>`, where a memory's id may have colons of its own.
+    return {str(row["key"]).split(":", 2)[2] for row in verdicts if row["hop"] == Hop.RETRIEVED}

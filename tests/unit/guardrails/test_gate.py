@@ -1,6 +1,8 @@
 import time
+from dataclasses import replace
 from typing import Any
 
+import cedarpy
 import pytest
 
 from domain.errors import CatalogError
@@ -123,6 +125,29 @@ def test_an_empty_gate_denies(tmp_path, make_task_type, make_subject, text):
     for task_type in (make_task_type(tmp_path), make_task_type(tmp_path, policies=())):
         verdict = load_gate(task_type).judge_here(make_subject(Hop.INPUT))
         assert (verdict.effect, verdict.reasons) == (Effect.DENY, ("no policy permits this",))
+
+
+@pytest.mark.parametrize("hop", list(Hop))
+@pytest.mark.parametrize("how", ["an unknown fact", "a fact of another type", "a missing hop", "another persona"])
+def test_a_schema_that_does_not_fit_never_leads_to_an_allow(gate, make_subject, hop, how):
+    """The policies were checked against one schema, and the request is held against another."""
+    schema = gate.policies.schema
+    fact = {Hop.INPUT: "stake_cents: Long", Hop.RETRIEVED: "source: String", Hop.RESPONSE: "status: String"}.get(
+        hop, "action: String"
+    )
+    changed = {
+        "an unknown fact": schema.text.replace(f"{fact}, ", "").replace(f", {fact}", ""),
+        "a fact of another type": schema.text.replace(fact, fact.split(":")[0] + ": Bool"),
+        "a missing hop": schema.text.replace(f'action "{hop}"', 'action "elsewhere"'),
+        "another persona": schema.text.replace("risk_analyst", "somebody").replace('"submitter"', '"somebody"'),
+    }[how]
+    assert changed != schema.text
+    parsed = cedarpy.Schema.from_str(changed)
+    entities = cedarpy.Entities.from_json_str("[]", parsed)
+    other = replace(gate.policies, schema=replace(schema, text=changed, parsed=parsed, entities=entities))
+    verdict = CedarGate(gate.task_type, other, {}).judge_here(make_subject(hop))
+    assert (verdict.effect, verdict.policy_ids) == (Effect.DENY, ())
+    assert "could not be" in verdict.reasons[0] or "could not judge" in verdict.reasons[0]
 
 
 def test_another_task_type_is_not_permitted(gate, make_subject):
