@@ -11,7 +11,7 @@ from domain.guard import ABSTAIN, Effect, Hop, Subject, Verdict
 from domain.memory import PersonaContext, Recall, Snapshot
 from domain.model import Frozen
 from domain.persona import Persona
-from domain.proposal import Option, Proposal, Telemetry
+from domain.proposal import Evidence, Option, Proposal, Telemetry
 from domain.task_type import SubtaskSpec
 from memory.contexts import assemble
 from memory.snapshots import freeze
@@ -93,8 +93,13 @@ def _words(proposal: Proposal) -> dict[str, Any]:
         "rationale": proposal.rationale,
         "reasons": list(proposal.reasons),
         "named_error": proposal.named_error,
-        "evidence": [item.note for item in proposal.evidence],
+        "evidence": [_told(item) for item in proposal.evidence],
     }
+
+
+def _told(item: Evidence) -> list[str]:
+    """What of a piece of evidence is text: the others are shown its value as well as its note."""
+    return [item.note, item.value] if isinstance(item.value, str) else [item.note]
 
 
 def _with_words(proposal: Proposal, words: dict[str, Any]) -> Proposal:
@@ -103,7 +108,9 @@ def _with_words(proposal: Proposal, words: dict[str, Any]) -> Proposal:
         "rationale": words["rationale"],
         "reasons": tuple(words["reasons"]),
         "named_error": words["named_error"],
-        "evidence": tuple(item.model_copy(update={"note": note}) for item, note in evidence),
+        "evidence": tuple(
+            item.model_copy(update=dict(zip(("note", "value"), told, strict=False))) for item, told in evidence
+        ),
     }
     return proposal.model_copy(update=update)
 
@@ -151,7 +158,7 @@ async def _ballot(
 def proposal_subject(subtask_id: str, proposal: Proposal, options: Sequence[Option]) -> Subject:
     """What the guards see of a proposal."""
     actions = {option.name: option.action for option in options}
-    evidence = [[item.id, item.field, item.note] for item in proposal.evidence]
+    evidence = [[item.id, item.field, *_told(item)] for item in proposal.evidence]
     counter = proposal.counter.model_dump(mode="json") if proposal.counter else None
     said = [proposal.rationale, proposal.reasons, evidence, proposal.named_error, counter]
     return Subject(
