@@ -20,6 +20,10 @@ INVARIANTS = {
     "what has ended is under no lease and not due": (
         "SELECT id FROM tasks WHERE ended_at IS NOT NULL AND (due OR lease_owner IS NOT NULL)"
     ),
+    "nothing is asked of a task that has ended": (
+        "SELECT a.id FROM approvals a JOIN tasks t ON t.id = a.task_id "
+        "WHERE a.status = 'open' AND t.ended_at IS NOT NULL"
+    ),
     "one effect a key at most, and none without an action that was sent": (
         "SELECT r.idempotency_key FROM records r LEFT JOIN actions a USING (idempotency_key) "
         "GROUP BY r.idempotency_key HAVING count(*) > 1 OR bool_or(a.status IS NULL OR a.status = 'intent')"

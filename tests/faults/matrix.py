@@ -25,7 +25,10 @@ MATRIX: dict[str, Sequence[str]] = {
     "Postgres killed mid-write, its postmaster or a backend inside a commit": ("tests/faults/test_postgres_killed.py",),
     "worker clocks off by an hour, ahead and behind": ("tests/faults/test_clock.py",),
     "disk full": ("tests/faults/test_disk_full.py",),
-    "a task that kills its worker three times": ("tests/faults/test_poison.py",),
+    "a task that kills its worker three times, or fails five times": (
+        "tests/faults/test_poison.py",
+        "tests/integration/test_failed_runs.py",
+    ),
     "cancel, pause and resume at every step; cancel, resume, approve at once": ("tests/faults/test_control.py",),
     "duplicate submit, same and other body": ("tests/faults/test_duplicates.py",),
     "duplicate, late, own, stale approvals; fifty at once": (
@@ -51,7 +54,11 @@ MATRIX: dict[str, Sequence[str]] = {
     ),
     "named kill points": ("tests/faults/test_kill_points.py",),
     "kill -9 before, inside and after each node": (SWEEP,),
-    "two workers resume one task": ("tests/faults/test_two_workers.py", "tests/integration/test_fenced_checkpoints.py"),
+    "two workers resume one task; one is left over behind its end": (
+        "tests/faults/test_two_workers.py",
+        "tests/integration/test_fenced_checkpoints.py",
+        "tests/integration/test_ended_task.py",
+    ),
     "the stack killed in pieces and as a whole": ("tests/integration/test_local_stack.py",),
 }
 NOT_RUN = {"checkpoints of earlier releases": "there is no earlier release"}

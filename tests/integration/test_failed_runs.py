@@ -46,7 +46,7 @@ async def _leave(runtime: Runtime, lease: Lease, *events: str) -> None:
     async with runtime.engine.begin() as connection:
         for event in events:
             key = f"{event}:{lease.fence}"
-            await write_event(connection, lease.task_id, key, event, {}, fence=lease.fence, actor="test")
+            await write_event(connection, lease.task_id, key, event, {"approval": key}, fence=lease.fence, actor="test")
 
 
 async def _fail(runtime: Runtime, task_id: str, times: int, *events: str) -> str:
