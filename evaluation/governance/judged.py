@@ -51,12 +51,10 @@ def verdicts_of(found: Found, chained: Chained) -> Iterator[Fields]:
 
 def _outcome(effect: str, body: Mapping[str, Any]) -> str:
     """The effect, and what was set aside or changed before it."""
-    found = [effect]
-    if body.get("overridden"):
-        found.append("overridden")
+    found = ["overridden"] if body.get("overridden") else []
     if body.get("modified_by"):
         found.append("redacted" if body.get("modified") else "downgraded")
-    return ", ".join(found)
+    return f"{effect} ({', '.join(found)})" if found else effect
 
 
 def _set_aside(body: Mapping[str, Any]) -> list[str]:

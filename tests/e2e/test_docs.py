@@ -16,6 +16,7 @@ from domain.decision import ResultKind
 from domain.guard import Hop
 from domain.settings import Settings
 from domain.task_type import CertifySpec, StrategySpec
+from evaluation.governance.row import CHAIN_STATES, KINDS
 from guardrails.filters import FILTERS
 from guardrails.schema import FACTS
 from negotiation.strategies import STRATEGIES
@@ -88,6 +89,8 @@ def test_the_readme_names_every_command_and_no_other() -> None:
         ("docs/guardrails.md", FACTS),
         ("docs/reliability.md", [kind.value for kind in ExecutorKind]),
         ("docs/howto/replay_and_fork.md", STAGES),
+        ("docs/howto/governance_report.md", KINDS),
+        ("docs/howto/governance_report.md", CHAIN_STATES),
         ("docs/runbooks/stack.md", [field.alias or f"PARLEY_{name.upper()}" for name, field in SETTINGS.items()]),
     ],
 )
@@ -146,6 +149,13 @@ def test_the_facts_of_each_hop_are_listed(hop: Hop) -> None:
     row = next(line for line in _text("docs/guardrails.md").splitlines() if line.startswith(f"| {hop} |"))
     if hop != "retrieved":
         assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) - {"abstain"} == set(FACTS[hop])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_shows_it_is_there(page: Path) -> None:
+    """A test that a page names as evidence exists."""
+    named = re.findall(r"`(tests/[\w/.]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("folder", ["howto", "runbooks"])

@@ -351,7 +351,7 @@ async def test_several_answers_roles_and_an_override_are_told_each(settings: Set
         assert (override["by"], override["role"], override["policies"]) == ("eve", "operator", ["NO-001"])
         assert (override["reason"], override["event"]) == ("eve looked", "approve.overridden")
         effects = [row["outcome"] for row in told.of("verdict", task_id) if row["what"] == "arguments"]
-        assert effects == ["deny", "allow, overridden"]
+        assert effects == ["deny", "allow (overridden)"]
         assert [row["outcome"] for row in told.of("role") if row["what"] == "operator"] == ["granted to eve"]
         page = told.files["html"].read_text()
         assert page.index("eve looked") < page.index('id="denial"')

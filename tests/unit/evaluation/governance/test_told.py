@@ -145,9 +145,9 @@ def test_how_long_an_answer_took() -> None:
 def test_a_verdict_says_what_was_changed_before_it() -> None:
     told = [
         ({}, "allow", ("P-1", "P-2")),
-        ({"modified_by": ["R-1"], "modified": "hash"}, "allow, redacted", ("R-1", "P-1", "P-2")),
-        ({"modified_by": ["D-1"], "modified": ""}, "allow, downgraded", ("D-1", "P-1", "P-2")),
-        ({"overridden": ["O-1"]}, "allow, overridden", ("O-1", "P-1", "P-2")),
+        ({"modified_by": ["R-1"], "modified": "hash"}, "allow (redacted)", ("R-1", "P-1", "P-2")),
+        ({"modified_by": ["D-1"], "modified": ""}, "allow (downgraded)", ("D-1", "P-1", "P-2")),
+        ({"overridden": ["O-1"]}, "allow (overridden)", ("O-1", "P-1", "P-2")),
     ]
     for body, outcome, policies in told:
         [row] = rows(found(("x", {}), verdict={**VERDICT, "effect": "allow", "body": body}))
