@@ -7,6 +7,7 @@ sent at least once: the `Idempotency-Key` is the same each time.
 import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import httpx
@@ -119,7 +120,7 @@ def message(one: Notice) -> dict[str, Any]:
         "Cause": one.cause,
         "Task": one.task_id,
         "Approval": one.approval_id,
-        "Deadline": f"{one.expires_at:%Y-%m-%d %H:%M} UTC",
+        "Deadline": f"{one.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     }
     lines = [f"*{name}:* {_cut(value)}" for name, value in facts.items() if value]
     blocks = [_section(f"*{head}*"), _section("\n".join(lines))]

@@ -53,6 +53,7 @@ async def guard(context: StageContext, subtask_id: str) -> dict[str, Any]:
             if option is None or verdict is None:
                 # The answer was given for something that has changed since: ask again.
                 return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": matter.decision.result.kind.value}
+            await _record(context, work, subtask_id, verdict, matter)
             return await _settle(context, work, subtask_id, verdict, bound, option)
 
 
@@ -111,7 +112,6 @@ def _asked(verdict: Verdict, reason: str) -> Verdict:
 async def _settle(
     context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict, bound: Approval | None, option: Option
 ) -> dict[str, Any]:
-    await _record(context, work, subtask_id, verdict)
     cause = ", ".join(verdict.policy_ids)
     if _may_be_overridden(verdict, bound):
         return {"effect": Effect.REQUIRE_APPROVAL.value, "cause": cause}
@@ -132,8 +132,12 @@ def _may_be_overridden(verdict: Verdict, bound: Approval | None) -> bool:
     return verdict.overridable_by is not None and not (bound and (bound.overrides or bound.defaulted))
 
 
-async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict) -> None:
-    key = f"guard:{subtask_id}:{verdict.approval_id or 'first'}"
+async def _record(context: StageContext, work: UnitOfWork, subtask_id: str, verdict: Verdict, matter: Matter) -> None:
+    looked = verdict.approval_id or "first"
+    if matter.approval is not None and verdict.approval_id is None:
+        # Judged as if nobody had answered: what was asked is different by now.
+        looked = f"unbound:{matter.approval.id}"
+    key = f"guard:{subtask_id}:{looked}"
     await work.add(verdicts, verdict_row(context.task.id, key, verdict, subtask_id))
     data: dict[str, Any] = {"policy_ids": list(verdict.policy_ids), "reasons": list(verdict.reasons)}
     if verdict.modified_by:

@@ -35,6 +35,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 @pytest.fixture(scope="module")
 def dsn(postgres: PostgresServer) -> str:
     """A migrated database of this module's own."""
+    return fresh_database(postgres)
+
+
+def fresh_database(postgres: PostgresServer) -> str:
+    """A migrated database of one's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')

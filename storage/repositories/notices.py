@@ -1,7 +1,7 @@
 """Notices that are still to be sent out: a row written with what it tells of, so that no crash loses it."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -51,7 +51,7 @@ class Notice(Frozen):
     task_type: str
     subtask_id: str
     cause: str
-    expires_at: Any
+    expires_at: datetime
     question: str | None
     overriding: bool
     matters: bool
