@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from storage.approval_tables import notices
 from storage.tables import (
     actions,
     approvals,
@@ -32,12 +33,20 @@ _TABLES = (
     telemetry,
     decisions,
     approvals,
+    notices,
     actions,
     records,
     memories,
     events,
 )
-_STAGES = {subtasks: "plan", approvals: "approve", actions: "execute", records: "execute", memories: "consolidate"}
+_STAGES = {
+    subtasks: "plan",
+    approvals: "approve",
+    notices: "approve",
+    actions: "execute",
+    records: "execute",
+    memories: "consolidate",
+}
 # Given by the database, as they were for the run.
 _GIVEN = frozenset({"seq", "at", "created_at"})
 _END = ("status", "answer", "summary", "reason", "ended_at", "escalated")
@@ -137,6 +146,8 @@ def _own(table: Table, row: Row, task_id: str) -> Row:
     own = {name: value for name, value in row.items() if name not in _GIVEN} | {"task_id": task_id}
     if "idempotency_key" in own:
         own["idempotency_key"] = f"{task_id}/{table.name}"
+    if table is notices:
+        own["key"] = f"{task_id}-{table.name}"
     if table in (memories, approvals):
         own["id"] = f"{task_id}-{table.name}"
     return own

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
 from catalog.cases import Case, read_cases
 from control_plane.services import inbox
+from control_plane.services.sweep_people import answer, appoint
 from control_plane.services.sweep_states import State, differences, end_state
 from domain import faults
 from domain.errors import CaseFileError, StackError
@@ -35,7 +35,6 @@ CANDIDATES = 12
 PATIENCE = 60.0
 _LOOK = 0.03
 _DEAD_LEASE = 3600
-ANSWERER = "sweep-person"
 
 # Fork from a process that has imported everything: a worker is there in a fraction of a second.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -192,6 +191,7 @@ class Sweep:
     async def _submit(self, dsn: str, case: Case) -> str:
         engine = async_engine(dsn, size=1)
         try:
+            await appoint(engine, self._type)
             made = await submit_task(engine, self._type, case.payload, principal="sweep", lane=Lane.DIRECT)
         finally:
             await engine.dispose()
@@ -208,7 +208,7 @@ class Sweep:
                             return
                         raise StackError(f"a worker of the sweep ended: {self._log(process)}")
                     for asked in await inbox.open_approvals(engine):
-                        await _answer(engine, asked)
+                        await answer(engine, asked)
                     await asyncio.sleep(_LOOK)
                 if dies:
                     # A point behind the task's end is yet to come.
@@ -222,14 +222,6 @@ class Sweep:
     def _log(self, process: BaseProcess) -> str:
         logs = sorted(self._home.glob("*.log"), key=lambda file: file.stat().st_mtime)
         return f"{process.name}, {logs[-1].read_text(errors='replace')[-1500:] if logs else 'no log'}"
-
-
-async def _answer(engine: Any, asked: Any) -> None:
-    choosing = asked["cause"] in inbox.CHOOSING
-    action = str(asked["shown"]["options"][0]) if choosing else None
-    await inbox.approve(
-        engine, asked["id"], principal=ANSWERER, reason="a sweep answers so", action=action, digest=asked["digest"]
-    )
 
 
 def _standing(dsn: str, tasks: list[str]) -> str:

@@ -14,6 +14,8 @@ _PARTS = {
     "verdicts": "SELECT key, hop, effect, policy_ids FROM verdicts WHERE task_id = %s",
     "approvals": "SELECT id, subtask_id, cause, status, option, answered_by, consumed FROM approvals "
     "WHERE task_id = %s",
+    "approval_answers": "SELECT principal, role, answer, option, arguments FROM approval_answers WHERE task_id = %s",
+    "notices": "SELECT key, what, role FROM notices WHERE task_id = %s",
     "actions": "SELECT subtask_id, idempotency_key, status, request, response, error FROM actions WHERE task_id = %s",
     "records": "SELECT idempotency_key, action, arguments FROM records WHERE task_id = %s",
     "memories": "SELECT id, kind, text, data FROM memories WHERE task_id = %s",

@@ -44,8 +44,15 @@ INVARIANTS = {
         f"AND NOT EXISTS (SELECT FROM approvals p WHERE p.task_id = t.id AND p.status = 'approved' "
         f"AND p.answered_by <> t.principal AND p.answered_at <= {SENT})"
     ),
-    "one answer to an approval": (
-        "SELECT data->>'approval' FROM events WHERE event = 'approve.answered' GROUP BY 1 HAVING count(*) > 1"
+    "one decision on an approval, by as many equal answers as it asks, or by one who may override": (
+        "SELECT p.id FROM approvals p LEFT JOIN approval_answers d ON d.approval_id = p.id "
+        "AND d.principal = p.answered_by "
+        "WHERE (SELECT count(*) FROM events e WHERE e.task_id = p.task_id AND e.data->>'approval' = p.id "
+        "AND e.event IN ('approve.answered', 'approve.overridden')) <> (p.status IN ('approved', 'refused'))::int "
+        "OR (p.status = 'approved' AND d.answer IS DISTINCT FROM 'overridden' "
+        "AND (SELECT count(*) FROM approval_answers a WHERE a.approval_id = p.id "
+        "AND a.answer = 'approved' AND a.choice = d.choice) "
+        "< COALESCE((p.shown->'asks'->>'quorum')::int, 1))"
     ),
 }
 """Name -> a query for what breaks it."""

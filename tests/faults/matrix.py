@@ -34,6 +34,13 @@ MATRIX: dict[str, Sequence[str]] = {
     "duplicate, late, own, stale approvals; fifty at once": (
         "tests/faults/test_approvals_race.py",
         "tests/integration/test_cli_inbox.py",
+        "tests/integration/test_quorum.py",
+        "tests/integration/test_answer_bound.py",
+        "tests/integration/test_escalation.py",
+    ),
+    "a worker killed between writing a notice and sending it; a webhook that fails": (
+        "tests/faults/test_notices.py",
+        "tests/integration/test_notices.py",
     ),
     "LLM time-out, garbage, 429, NaN confidence": ("tests/faults/test_llm_faults.py",),
     "Prefect server killed and started again, and away": ("tests/faults/test_prefect_away.py",),

@@ -88,7 +88,9 @@ async def _finish(runtime: Runtime, lane: Lane, **who: str) -> str:
             if row["task_id"] == task_id:
                 reason = f"I know {payload['name']} of {payload['street']}"
                 await inbox.approve(
-                    runtime.engine, row["id"], principal="bob", reason=reason, action="clear", digest=None
+                    *(runtime.engine, row["id"]),
+                    **{"principal": "bob", "reason": reason, "action": "clear", "digest": None},
+                    arguments={"of": payload["name"], "note": payload["remark"]},
                 )
     types = {"claim": kind}
     await outcomes.record_one(runtime.engine, types, task_id, "good", "ann")

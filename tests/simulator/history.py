@@ -43,6 +43,8 @@ class Said:
     """An answer that was taken."""
 
     at: int
+    approval: str
+    principal: str
     subtask_id: str
     cause: str
     status: str
@@ -229,9 +231,8 @@ class History:
                 await inbox.refuse(engine, one.id, digest=digest, **why)
             else:
                 await inbox.approve(engine, one.id, action=option, digest=digest, **why)
-            self.said.append(
-                Said(self.world.now, one.subtask_id, one.cause, "refused" if refuse else "approved", option)
-            )
+            status = "refused" if refuse else "approved"
+            self.said.append(Said(self.world.now, one.id, principal, one.subtask_id, one.cause, status, option))
             if wrong or principal == "ann":
                 self.wrong.append(f"an answer by {principal} was taken (wrong digest: {wrong})")
         except InputError as error:
@@ -325,7 +326,10 @@ class History:
                 await self._ask(Control.RESUME)
             for one in await self._asked():
                 if one.status == "open":
-                    await self._say(one, "eve", kindly=True)
+                    # Who has answered already is told so.
+                    several = self.stage.catalog.task_type(self.shape).asks.quorum > 1
+                    for principal in ("eve", "bob", "zoe") if several else ("eve",):
+                        await self._say(one, principal, kindly=True)
             await self._pass_time(40)
             await self._recover()
             actor = await self._start(host=self.rng.choice(self.hosts), mortal=False)

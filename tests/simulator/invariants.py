@@ -9,7 +9,7 @@ from sqlalchemy import text
 from control_plane.services.audit import verify
 from domain.action import ExecutorKind
 from domain.approval import QUESTIONS
-from tests.simulator.history import History
+from tests.simulator.history import History, Said
 from tests.simulator.pilot import REVIEW_FROM
 from tests.simulator.world import Happened
 
@@ -78,12 +78,25 @@ def _permissions(history: History, found: dict[str, list[Any]]) -> Iterator[str]
             yield f"decision: {step} happened without one"
             continue
         before = (said for said in history.said if said.subtask_id == step and said.at < one.at)
-        answers = [said for said in before if said.status == "approved" and said.cause not in QUESTIONS]
+        answers = _decisive(history, [said for said in before if said.cause not in QUESTIONS])
         if (history.payload["amount"] >= REVIEW_FROM or decided[step] is None) and not answers:
             yield f"approval: {step} happened without one"
         wanted = decided[step] or (answers[-1].option if answers else None)
         if one.call.request.action != wanted:
             yield f"decision: {step} happened as {one.call.request.action}, and {wanted} was decided"
+
+
+def _decisive(history: History, said: list[Said]) -> list[Said]:
+    """The last of as many equal approvals of one request as it asks for."""
+    quorum = history.stage.catalog.task_type(history.shape).asks.quorum
+    equal: dict[tuple[str, str | None], set[str]] = {}
+    found = []
+    for one in said:
+        if one.status == "approved":
+            equal.setdefault((one.approval, one.option), set()).add(one.principal)
+            if len(equal[one.approval, one.option]) == quorum:
+                found.append(one)
+    return found
 
 
 def _ends(history: History, found: dict[str, list[Any]]) -> Iterator[str]:

@@ -71,6 +71,14 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "fan": [_step("left", "dedup"), _step("right", "blind"), _step("both", "fenced", "left", "right")],
     "fallback": [_step("pay", "dedup", **_FALLBACK)],
 }
+ASKED: dict[str, dict[str, Any]] = {
+    "one_fenced": {
+        "quorum": 2,
+        "of": 3,
+        "chain": [{"role": "head", "after": "PT1M"}, {"role": "board", "after": "PT10M"}],
+    }
+}
+"""Shape -> of whom it asks; else of anybody."""
 
 
 def write_pilots(root: Path) -> Path:
@@ -100,6 +108,7 @@ def _task_type(name: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
         "answer": steps[-1]["id"],
         "stake_field": "amount",
         "sla": {"deadline": "PT10M", "approval_deadline": "PT1H"},
+        "approvals": ASKED.get(name, {}),
         "plan": {"subtasks": steps},
     }
 
