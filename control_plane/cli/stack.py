@@ -73,7 +73,10 @@ def worker(as_json: Json = False) -> None:
     Example: PARLEY_WORKER_CONCURRENCY=4 parley worker
     """
     import asyncio
+    import signal
 
+    # What a script starts in the background has it ignored; while it works, the worker listens to it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     enter_stack(quiet=False, patient=True)
     from flows.worker_process import serve
 

@@ -96,17 +96,24 @@ async def test_a_worker_that_is_started_meanwhile_waits(private: PostgresServer,
         await asyncio.to_thread(wait, dsn, SETTLED, 2, process, log)
 
 
-async def test_ctrl_c_ends_the_waiting(private: PostgresServer, dsn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inherited", [signal.default_int_handler, signal.SIG_IGN])
+async def test_ctrl_c_ends_the_waiting(private: PostgresServer, dsn: str, tmp_path: Path, inherited: Any) -> None:
+    """Also of a worker that a script started in the background, with the signal ignored."""
     stop_cluster(private.cluster)
     folder = tmp_path / "worker"
-    with worker(dsn, folder) as process:
-        await _until(lambda: "waiting for Postgres" in (folder / "worker.log").read_text())
-        process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(process.wait, 10) == 130
+    kept = signal.signal(signal.SIGINT, inherited)
+    try:
+        with worker(dsn, folder) as process:
+            signal.signal(signal.SIGINT, kept)
+            await _until(lambda: "waiting for Postgres" in (folder / "worker.log").read_text())
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(process.wait, 60) == 130
+    finally:
+        signal.signal(signal.SIGINT, kept)
+        start_cluster(private.cluster, tmp_path / "logs")
     told = (folder / "worker.log").read_text()
     assert "interrupted" in told
     assert "Traceback" not in told
-    start_cluster(private.cluster, tmp_path / "logs")
 
 
 async def test_a_worker_that_prefect_places_waits_too(
