@@ -18,6 +18,7 @@ ParleyError
 │   └── TaskPaused           the task is to stop before its next node
 ├── ReasonerError            a persona's reasoner gave no usable proposal
 ├── JudgeError               a judge gave no usable opinion
+├── ModelRefused             a fitted model is not the one that was shipped
 ├── ExecutorError            the outside refused or failed
 │   ├── SendInDoubt          nothing tells whether it happened
 │   └── ExecutorRejected     it refused for good: a retry would not help
@@ -116,6 +117,10 @@ class ReasonerError(ParleyError):
 
 class JudgeError(ParleyError):
     """The judge gave no usable opinion."""
+
+
+class ModelRefused(ParleyError):
+    """A fitted model is not the one that its card describes."""
 
 
 class ExecutorError(ParleyError):

@@ -27,6 +27,7 @@ from control_plane.cli import (
 )
 from control_plane.cli.audit import audit
 from control_plane.cli.governance import governance
+from control_plane.cli.guard import guard
 from control_plane.cli.output import emit_json
 from control_plane.cli.policy import policy
 from control_plane.cli.role import role
@@ -65,6 +66,7 @@ for group in GROUPS:
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(audit)
+app.add_typer(guard)
 app.add_typer(role)
 app.add_typer(policy)
 app.add_typer(governance)

@@ -33,6 +33,11 @@ def emit_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def emit_line(value: Any) -> None:
+    """Print the value as JSON in one line."""
+    sys.stdout.write(escaped(json.dumps(value, ensure_ascii=False, allow_nan=False)) + "\n")
+
+
 def note(text: str) -> None:
     """Say what is going on, in one line on stderr."""
     console(stderr=True).print(one_line(text), style="dim", markup=False)

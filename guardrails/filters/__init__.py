@@ -7,6 +7,7 @@ from domain.task_type import TaskType
 from guardrails.filters import (
     form,
     human_in_the_loop,
+    injection,
     judge,
     leaving_secrets,
     middleware,
@@ -23,6 +24,7 @@ FILTERS: Mapping[str, Callable[[TaskType], Guard | AsyncGuard]] = {
     "pii": pii.build,
     "presidio": presidio.build,
     "form": form.build,
+    "injection": injection.build,
     "judge": judge.build,
     "middleware": middleware.build,
     "human_in_the_loop": human_in_the_loop.build,
