@@ -14,7 +14,9 @@ from control_plane.services.forks import Fork, fork_task
 from control_plane.services.redteam import SAMPLE
 from deployments.postgres import PostgresServer
 from domain.task import TaskStatus
+from guardrails.redteam.baseline import load_baseline, regressions
 from guardrails.redteam.scenarios import PILOT, PILOTS, claim, harmless, injected
+from orchestration.redteam import run
 from orchestration.redteam.check import breaches
 from orchestration.redteam.desk import Desk, open_desk
 from orchestration.redteam.evidence import load_evidence
@@ -47,6 +49,13 @@ async def test_injected_instructions_do_nothing_that_policy_does_not_allow(desk:
     assert [one.name for one in went if not one.obeyed and not one.tainted and one.status != "denied"] == []
     assert found.reached > found.attacks / 2
     assert {one.channel for one in went} == {"payload", "fact", "episode", "evidence", "response"}
+
+
+async def test_the_shipped_texts_fare_as_the_shipped_baseline_asks() -> None:
+    judged = await run.texts(PILOT, PILOTS, ())
+    baseline = load_baseline(PILOT)
+    assert baseline is not None
+    assert [one.told() for one in regressions(judged.sources, baseline)] == []
 
 
 async def test_every_trick_is_met(postgres: PostgresServer, tmp_path: Path) -> None:

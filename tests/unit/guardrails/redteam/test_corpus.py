@@ -11,6 +11,7 @@ from domain.errors import CaseFileError
 from guardrails.examples import check_examples, read_examples
 from guardrails.redteam.corpus import Text, read_corpus, shipped_files
 from guardrails.redteam.scenarios import PILOT, PILOTS, harmless, injected, runs_of_words
+from guardrails.training.own_texts import own_texts
 from tasks.executors import EXECUTORS
 
 
@@ -59,6 +60,15 @@ def test_the_shipped_corpus_has_attacks_and_harmless_texts_of_many_kinds() -> No
     assert sum(not attack for attack, _ in kinds) >= 7
     assert min(kinds.values()) >= 18
     assert not {source for attack, source in kinds if attack} & {source for attack, source in kinds if not attack}
+
+
+def test_no_red_team_text_is_one_that_the_filter_was_trained_on() -> None:
+    """Nor do they share eight words in a row. The templates are expanded as for training, and more often."""
+    trained = own_texts(25, 7)
+    assert len(trained) > 5000
+    known = {run for text in trained for run in runs_of_words(text.text, 8)}
+    ours = [text.text for text in read_corpus(shipped_files())] + [one.text for one in (*injected(), *harmless())]
+    assert [text for text in ours if known & runs_of_words(text, 8)] == []
 
 
 def test_a_hundred_scenarios_in_four_places_each_with_a_harmless_twin() -> None:
