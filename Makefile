@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test simulate check faults redteam bench bench-negotiation soak lock format
+.PHONY: demo test simulate check faults redteam bench bench-gate bench-negotiation soak lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -35,6 +35,9 @@ bench: $(VENV)/.bench
 
 bench-negotiation: $(VENV)/.bench
 	$(BIN)/python -m bench.negotiation
+
+bench-gate: $(VENV)/.installed
+	$(BIN)/python -m bench.gate
 
 soak: $(VENV)/.installed
 	$(BIN)/python -m bench.soak $(SOAK)

@@ -15,7 +15,7 @@ from guardrails.filters import FILTERS
 from guardrails.looking import AnyGuard, Looker, asked, asks, failed, late, prepare, seen
 from guardrails.policies import Policies, load_policies
 from guardrails.redaction import redacted
-from guardrails.ruling import Ruling, denying, rule
+from guardrails.ruling import Ruler, Ruling, denying
 from guardrails.schema import SIGNALS, schema_of
 from guardrails.watched import WatchedThread
 
@@ -100,7 +100,7 @@ class CedarGate:
         self.task_type, self.policies, self.guards = task_type, policies, dict(guards)
         self.policy_hash = policies.hash
         self._limit = limit_seconds
-        self._looker = Looker(self.guards)
+        self._looker, self._ruler = Looker(self.guards), Ruler(policies, task_type)
         self._asking = [guard for guard in self.guards.values() if asks(guard)]
         self._thread: WatchedThread | None = None
         self._prepared = False
@@ -130,6 +130,10 @@ class CedarGate:
         self._prepared = True
 
     async def _look_beside(self, subjects: Sequence[Subject]) -> list[list[Finding | None]]:
+        kept = [self._looker.kept(subject) for subject in subjects]
+        known = [found for found in kept if found is not None]
+        if len(known) == len(kept):
+            return known  # nothing has to be read, so no thread is troubled
         done: list[list[Finding | None]] = [[] for _ in subjects]
 
         def look() -> None:
@@ -168,7 +172,7 @@ class CedarGate:
         try:
             waived = {"waived": subject.waived} if subject.waived else {}
             input_hash = digest({"hop": subject.hop, "text": subject.text, "facts": subject.facts, **waived})
-            ruling = rule(self.policies, self.task_type, subject, findings)
+            ruling = self._ruler.rule(subject, findings)
         except Exception as problem:  # whatever broke, nothing may pass a gate that did not decide
             ruling = Ruling(Effect.DENY, (f"the gate could not judge this ({type(problem).__name__})",))
         return Verdict(

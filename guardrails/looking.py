@@ -53,6 +53,18 @@ class Looker:
         """The filters of the subject's hop."""
         return [(name, guard) for name, guard in self.guards.items() if subject.hop in guard.hops]
 
+    def kept(self, subject: Subject) -> list[Finding | None] | None:
+        """The same where each of them has read the text before; else None."""
+        found: list[Finding | None] = []
+        for name, _ in self.of(subject):
+            key = (name, subject.hop.value, subject.text)
+            try:
+                found.append(self._kept[key])
+                self._kept.move_to_end(key)
+            except KeyError:
+                return None  # never read, or just now taken out by the thread that reads
+        return found
+
     def _once(self, name: str, guard: Guard, subject: Subject) -> Finding | None:
         key = (name, subject.hop.value, subject.text)
         if key in self._kept:

@@ -11,7 +11,7 @@ import cedarpy
 from domain.canonical import digest
 from domain.errors import CatalogError
 from domain.guard import OBLIGATIONS, SEVERITY, Effect
-from guardrails.asked import unknown_fields
+from guardrails.asked import fields_read, unknown_fields
 from guardrails.schema import TypeSchema
 from guardrails.words import FIXED, Stray, stray_words
 
@@ -57,6 +57,8 @@ class Policies:
     obliging: cedarpy.PolicySet
     """The permits with an @obligation alone. Where a forbid matches, Cedar does not say which permits do."""
     schema: TypeSchema
+    reads: Mapping[str, frozenset[str] | None]
+    """Of the payload and of the arguments the fields that any of them reads; None: all."""
     hash: str
     """Over every policy text and the schema."""
 
@@ -70,12 +72,14 @@ def load_policies(files: Sequence[Path], schema: TypeSchema) -> Policies:
             if policy.id in by_id:
                 raise CatalogError(str(file), f"policy {policy.id}", "an @id that no other policy has")
             by_id[policy.id] = policy
-    parsed = cedarpy.PolicySet.from_str("\n".join(texts))
+    whole = "\n".join(texts)
+    parsed = cedarpy.PolicySet.from_str(whole)
     return Policies(
         by_id=by_id,
         parsed=parsed,
         obliging=_obliging(parsed),
         schema=schema,
+        reads=fields_read(json.loads(cedarpy.policies_to_json_str(whole))["staticPolicies"].values()),
         hash=digest({"policies": texts, "schema": schema.text}),
     )
 

@@ -1,7 +1,10 @@
 """What the policies say of one request."""
 
+import json
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +15,7 @@ from guardrails.policies import Policies, Policy, without
 from guardrails.schema import FACTS, FILLED_BY_GATE, FLAGS, SIGNALS, principal_type
 
 UNPERMITTED = "no policy permits this"
+KEPT_RULINGS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,41 @@ class Ruling:
     redact: tuple[str, ...] = ()
 
 
-def rule(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> Ruling:
-    """Decide. Raises whatever keeps Cedar from reading the request.
+class Ruler:
+    """The policies of one gate at work. What they say rests on the request alone, so the same one is put once."""
 
-    A denial by policies that were all put aside for this subject is what the others say of it.
-    """
-    ruling = _rule(policies, task_type, subject, findings)
-    denied_by = denying(policies, ruling)
-    if not denied_by or ruling.overridable_by is None or not {*denied_by} <= {*subject.waived}:
+    def __init__(self, policies: Policies, task_type: str) -> None:
+        self._policies, self._task_type = policies, task_type
+        self._kept: OrderedDict[tuple[str, str, str], Ruling] = OrderedDict()
+
+    def rule(self, subject: Subject, findings: Sequence[Finding]) -> Ruling:
+        """Decide. Raises whatever keeps Cedar from reading the request.
+
+        A denial by policies that were all put aside for this subject is what the others say of it.
+        """
+        policies, expected = self._policies, FACTS[subject.hop].keys()
+        if subject.facts.keys() != expected:
+            return Ruling(Effect.DENY, (_mismatch(subject.facts.keys() - expected, expected - subject.facts.keys()),))
+        request = request_of(policies, self._task_type, subject, findings)
+        ruling = self._once(request)
+        denied_by = denying(policies, ruling)
+        if not denied_by or ruling.overridable_by is None or not {*denied_by} <= {*subject.waived}:
+            return ruling
+        return replace(_decide(without(policies, denied_by), request), overridden=denied_by)
+
+    def _once(self, request: dict[str, Any]) -> Ruling:
+        key = (request["principal"]["id"], request["action"]["id"], request["context"])
+        with suppress(KeyError):
+            # Another thread may take it out in between.
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        ruling = _decide(self._policies, request)
+        # What no policy decided, an error above all, is put again.
+        if ruling.policy_ids:
+            self._kept[key] = ruling
+            if len(self._kept) > KEPT_RULINGS:
+                self._kept.popitem(last=False)
         return ruling
-    return replace(_rule(without(policies, denied_by), task_type, subject, findings), overridden=denied_by)
 
 
 def denying(policies: Policies, ruling: "Ruling | Verdict") -> tuple[str, ...]:
@@ -47,11 +76,7 @@ def denying(policies: Policies, ruling: "Ruling | Verdict") -> tuple[str, ...]:
     return tuple(one for one in ruling.policy_ids if policies.by_id[one].effect is Effect.DENY)
 
 
-def _rule(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> Ruling:
-    expected = FACTS[subject.hop].keys()
-    if subject.facts.keys() != expected:
-        return Ruling(Effect.DENY, (_mismatch(subject.facts.keys() - expected, expected - subject.facts.keys()),))
-    request = _request(policies, task_type, subject, findings)
+def _decide(policies: Policies, request: dict[str, Any]) -> Ruling:
     schema = policies.schema
     answer = cedarpy.is_authorized_batch([request], policies.parsed, schema.entities, schema.parsed)[0]
     names = answer.diagnostics.id_annotations_by_reason
@@ -82,14 +107,16 @@ def _obligations(policies: Policies, request: dict[str, Any]) -> tuple[str, ...]
     return tuple(sorted({policy.obligation for policy in matched if policy.obligation}))
 
 
-def _request(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> dict[str, Any]:
+def request_of(policies: Policies, task_type: str, subject: Subject, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What Cedar is asked. Raises KeyError, TypeError or ValueError where it cannot be put."""
     kind = principal_type(subject.hop)
     principal = str(subject.facts["persona"]) if kind == "Persona" else "submitter"
     return {
         "principal": {"type": kind, "id": principal},
         "action": {"type": "Action", "id": subject.hop.value},
         "resource": {"type": "Task", "id": task_type},
-        "context": {**policies.schema.context(subject.facts), **_signals(findings)},
+        # As text: the form in which Cedar takes it, and in which it can be told whether it is the same.
+        "context": json.dumps({**policies.schema.context(subject.facts, policies.reads), **_signals(findings)}),
     }
 
 

@@ -1,7 +1,7 @@
 """What a policy may ask: the Cedar schema of a task type, from one table of facts and its payload's schema."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -100,6 +100,7 @@ USUAL: dict[Hop, dict[str, Any]] = {
 
 _KINDS = {"integer": "Long", "boolean": "Bool", "string": "String", "number": "decimal"}
 _PLACES = Decimal("0.0001")
+_LONG = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +117,19 @@ class TypeSchema:
     words: Mapping[str, frozenset[str]]
     """Fact, or `payload.<field>` -> the words that it can be for this type; any text may stand in the others."""
 
-    def context(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts as Cedar reads them. Raises TypeError where the payload or the arguments cannot be the type's."""
-        read = dict(facts)
+    def context(
+        self, facts: Mapping[str, Any], reads: Mapping[str, frozenset[str] | None] | None = None
+    ) -> dict[str, Any]:
+        """The facts as Cedar reads them; of payload and arguments no more than `reads`, where it says what is read.
+
+        Raises TypeError or ValueError where a field of either, read or not, cannot be the type's.
+        """
+        context, wanted = dict(facts), reads or {}
         if "payload" in facts:
-            read["payload"] = _record(facts["payload"], self.payload)
+            context["payload"] = _record(facts["payload"], self.payload, wanted.get("payload"))
         if "arguments" in facts:
-            read["arguments"] = _record(facts["arguments"], self.arguments, empty=False)
-        return read
+            context["arguments"] = _record(facts["arguments"], self.arguments, wanted.get("arguments"), empty=False)
+        return context
 
 
 def principal_type(hop: Hop) -> str:
@@ -177,21 +183,52 @@ def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def _record(given: Any, kinds: Mapping[str, str], *, empty: bool = True) -> dict[str, Any]:
+def _record(
+    given: Any, kinds: Mapping[str, str], wanted: frozenset[str] | None = None, *, empty: bool = True
+) -> dict[str, Any]:
     """`empty`: whether a null stands for a field that is not there."""
     if not isinstance(given, Mapping):
         raise TypeError("a mapping was expected")
-    return {
-        name: _decimal(given[name]) if kind == "decimal" else given[name]
+    there = {
+        name: _READ[kind](given[name])
         for name, kind in kinds.items()
         if (name in given if not empty else given.get(name) is not None)
     }
+    return there if wanted is None else {name: value for name, value in there.items() if name in wanted}
 
 
 def _decimal(value: Any) -> dict[str, Any]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("a number was expected")
-    return {"__extn": {"fn": "decimal", "arg": f"{Decimal(str(value)).quantize(_PLACES):f}"}}
+    amount = Decimal(str(value)).quantize(_PLACES)
+    if not -_LONG <= amount / _PLACES < _LONG:
+        raise ValueError("a number that Cedar can hold was expected")
+    return {"__extn": {"fn": "decimal", "arg": f"{amount:f}"}}
+
+
+def _long(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("an integer was expected")
+    if not -_LONG <= value < _LONG:
+        raise ValueError("an integer that Cedar can hold was expected")
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("a truth value was expected")
+    return value
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text was expected")
+    value.encode()  # a lone surrogate is no text
+    return value
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {"Long": _long, "Bool": _bool, "String": _text_of, "decimal": _decimal}
+"""Cedar type -> a value of it; what no policy reads is held against its type all the same."""
 
 
 @cache

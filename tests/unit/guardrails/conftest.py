@@ -86,8 +86,14 @@ def make_subject() -> Callable[..., Subject]:
 
 
 @pytest.fixture(scope="session")
-def gate() -> CedarGate:
+def loaded() -> CedarGate:
     return load_gate(_task_type())
+
+
+@pytest.fixture
+def gate(loaded: CedarGate) -> CedarGate:
+    """A gate that has judged nothing yet: what it says of a request it remembers."""
+    return CedarGate(loaded.task_type, loaded.policies, loaded.guards)
 
 
 @pytest.fixture(scope="session")

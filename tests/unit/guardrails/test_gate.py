@@ -89,6 +89,46 @@ def test_an_error_in_diagnostics_outweighs_allow(gate, make_subject, monkeypatch
     assert (verdict.effect, verdict.reasons) == (Effect.DENY, ("policy could not be evaluated: policy3 failed",))
 
 
+def test_the_same_request_is_put_to_cedar_once(gate, make_subject, monkeypatch):
+    asked = []
+
+    def counted(requests, *more):
+        asked.append(requests[0]["context"])
+        return is_authorized_batch(requests, *more)
+
+    is_authorized_batch = ruling.cedarpy.is_authorized_batch
+    monkeypatch.setattr(ruling.cedarpy, "is_authorized_batch", counted)
+    for text in ("one text", "another"):
+        assert gate.judge_here(make_subject(Hop.PROPOSAL, text)).effect is Effect.ALLOW
+    assert len(asked) == 1
+    # Another fact, another persona, another finding: another request.
+    assert gate.judge_here(make_subject(Hop.PROPOSAL, confidence_bp=1)).effect is Effect.ALLOW
+    assert gate.judge_here(make_subject(Hop.PROPOSAL, persona="nobody")).effect is Effect.DENY
+    assert gate.judge_here(make_subject(Hop.PROPOSAL, "because of age")).effect is Effect.DENY
+    assert len(asked) == 4
+
+
+def test_what_could_not_be_evaluated_is_put_again(gate, make_subject, monkeypatch):
+    subject, healthy = make_subject(Hop.INPUT), ruling.cedarpy.is_authorized_batch
+
+    def broken(*args: object) -> None:
+        raise RuntimeError("engine")
+
+    answer = ruling.cedarpy.AuthzResult({"decision": "Allow", "diagnostics": {"reason": [], "errors": ["x"]}})
+    for engine in (broken, lambda *a: [answer]):
+        monkeypatch.setattr(ruling.cedarpy, "is_authorized_batch", engine)
+        assert gate.judge_here(subject).effect is Effect.DENY
+    monkeypatch.setattr(ruling.cedarpy, "is_authorized_batch", healthy)
+    assert gate.judge_here(subject).effect is Effect.ALLOW
+
+
+def test_only_so_many_rulings_are_kept(gate, make_subject, monkeypatch):
+    monkeypatch.setattr(ruling, "KEPT_RULINGS", 3)
+    for stake in (*range(10), 0):
+        assert gate.judge_here(make_subject(Hop.INPUT, stake_cents=stake)).effect is Effect.ALLOW
+    assert len(gate._ruler._kept) == 3
+
+
 @pytest.mark.parametrize("decision", ["NoDecision", "Allow", "Deny"])
 def test_a_decision_that_nothing_stands_behind_denies(gate, make_subject, monkeypatch, decision):
     answer = ruling.cedarpy.AuthzResult({"decision": decision, "diagnostics": {}})

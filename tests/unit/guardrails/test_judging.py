@@ -126,6 +126,21 @@ async def test_a_text_is_read_once_and_an_error_is_not_kept(gate, make_subject):
     assert guard.calls == 2
 
 
+async def test_nothing_waits_for_the_thread_where_every_text_was_read_before(gate, make_subject):
+    guard = Filter("secrets", lambda _: None)
+    judging = _with(gate, guard, limit_seconds=0.1)
+    known, unknown = make_subject(Hop.INPUT, "known"), make_subject(Hop.INPUT, "unknown")
+    assert (await judging.judge(known)).effect is Effect.ALLOW
+    release = threading.Event()
+    guard.answer = lambda _: release.wait(30) and None
+    try:
+        assert (await judging.judge(known)).effect is Effect.ALLOW
+        # One that was not read is looked at, and those beside it with it.
+        assert {one.effect for one in await judging.judge_all([known, unknown])} == {Effect.ALLOW, Effect.DENY}
+    finally:
+        release.set()
+
+
 async def test_an_obligation_attaches_to_what_is_permitted_and_permits_nothing(gate, make_subject, permissive):
     marked = Filter("injection", lambda _: finding("injection", 0.9))
     verdict = await _with(permissive(), marked).judge(make_subject(Hop.RETRIEVED))

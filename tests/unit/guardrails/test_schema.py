@@ -1,10 +1,16 @@
+import json
+from dataclasses import replace
+
+import cedarpy
 import pytest
 
 from domain.errors import CatalogError
 from domain.guard import Hop
 from domain.task_type import ActionSpec, TaskType
+from guardrails.asked import fields_read
 from guardrails.filters import FILTERS
-from guardrails.gate import load_gate
+from guardrails.gate import CedarGate, load_gate
+from guardrails.ruling import request_of
 from guardrails.schema import FACTS, FILLED_BY_GATE, SIGNALS, USUAL, schema_of
 
 FIELDS = {
@@ -148,3 +154,81 @@ def test_no_fact_shadows_what_the_gate_fills_in():
 
 def test_the_usual_facts_are_facts():
     assert all(USUAL[hop].keys() <= FACTS[hop].keys() for hop in Hop)
+
+
+READS = """@id("P") permit (principal, action == Action::"arguments", resource) when {{ {} }};"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "payload", "arguments"),
+    [
+        ("true", set(), set()),
+        ("context.stake_cents > 5", set(), set()),
+        ("context.payload has Time && context.payload.Time > 5", {"Time"}, set()),
+        ("context.payload has Home", {"Home"}, set()),
+        ('context has payload && !(context.payload has "Late?" && context.payload["Late?"])', {"Late?"}, set()),
+        ('context.payload has Amount && context.payload.Amount.lessThan(decimal("1.0"))', {"Amount"}, set()),
+        ("context.arguments has fee && (if context.approved then context.arguments.fee > 1 else true)", set(), {"fee"}),
+        ("context.payload == context.payload", None, set()),
+        ("[context.payload].contains(context.payload)", None, set()),
+        ("(if context.approved then context.payload else context.payload) has Time", None, set()),
+        ("context == context", None, None),
+        ("{a: context}.a == {a: context}.a", None, None),
+    ],
+)
+def test_what_the_policies_read_of_payload_and_arguments(condition, payload, arguments):
+    found = fields_read(json.loads(cedarpy.policies_to_json_str(READS.format(condition)))["staticPolicies"].values())
+    wanted = {"payload": payload, "arguments": arguments}
+    assert found == {name: None if fields is None else frozenset(fields) for name, fields in wanted.items()}
+
+
+def test_what_no_policy_reads_is_not_put_before_cedar_and_changes_nothing(make_task_type, make_subject, tmp_path):
+    kind = make_task_type(tmp_path / "pilot", payload_schema={"type": "object", "properties": FIELDS})
+    file = tmp_path / "some.cedar"
+    file.write_text(
+        '@id("P") permit (principal, action, resource);\n'
+        '@id("F") @effect("deny") @reason("r") @owner("o") forbid (principal, action == Action::"arguments", resource) '
+        "when { context.payload has Time && context.payload.Time > 5 && context.payload has Home };"
+    )
+    gate = load_gate(kind, [file])
+    whole = replace(gate.policies, reads={"payload": None, "arguments": None})
+    seen = set()
+    for payload in ({"Time": t, "Home": h, "Amount": a} for t in (None, 5, 6) for h in (None, "x") for a in (1, 2)):
+        subject = make_subject(Hop.ARGUMENTS, payload=payload)
+        request = request_of(gate.policies, gate.task_type, subject, ())
+        seen.add(request["context"])
+        assert gate.rule(subject, ()) == CedarGate(gate.task_type, whole, {}).rule(subject, ())
+    assert len(seen) == 6
+    assert "Amount" not in "".join(seen)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Amount", "1"),
+        ("Amount", True),
+        ("Amount", 1e300),
+        ("Amount", 922337203685477.6),
+        ("Amount", float("nan")),
+        ("Amount", float("inf")),
+        ("Time", 1.0),
+        ("Time", True),
+        ("Time", 2**63),
+        ("Home", 1),
+        ("Home", "\ud800"),
+        ("Late?", 1),
+    ],
+)
+@pytest.mark.parametrize("read", [True, False])
+def test_a_field_of_another_type_is_denied_whether_or_not_it_is_read(
+    make_task_type, make_subject, tmp_path, field, value, read
+):
+    kind = make_task_type(tmp_path / "pilot", payload_schema={"type": "object", "properties": FIELDS})
+    file = tmp_path / "some.cedar"
+    asks = f' when {{ context.payload has "{field}" }}' if read else ""
+    file.write_text(f'@id("P") permit (principal, action == Action::"arguments", resource){asks};')
+    gate = load_gate(kind, [file])
+    fits = {"Amount": 1.5, "Time": 1, "Home": "x", "Late?": False}
+    assert gate.rule(make_subject(Hop.ARGUMENTS, payload={field: fits[field]}), ()).effect == "allow"
+    verdict = gate.rule(make_subject(Hop.ARGUMENTS, payload={field: value}), ())
+    assert (verdict.effect, verdict.policy_ids) == ("deny", ())
