@@ -12,6 +12,7 @@ ALL = "all"
 ON_PURPOSE = {
     "test_audit_chain": ALL,
     "test_cli_inbox": ALL,
+    "test_fenced_checkpoints": ("test_an_ended_task_keeps_no_more",),
     "test_ended_task": ("test_the_ledger_and_the_record_refuse_an_ended_task",),
     "test_failed_runs": ("test_nothing_is_asked_of_a_task_that_was_put_away",),
     "test_answer_bound": ALL,

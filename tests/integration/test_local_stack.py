@@ -19,7 +19,7 @@ from deployments.state import StackState, read_state
 from domain.errors import StackError
 from domain.settings import Settings
 
-SCHEDULED = {"recover", "evaluate_pilot", "calibrate_panel", "prune"}
+SCHEDULED = {"recover", "evaluate_pilot", "calibrate_panel", "prune", "governance_report", "red_team"}
 NAMES = SCHEDULED | {"orchestrate_task", "negotiation_round", "run_batch", "work"}
 
 
