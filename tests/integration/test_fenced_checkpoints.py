@@ -22,7 +22,7 @@ _TASK = """
 INSERT INTO tasks (id, task_type, type_version, payload, request_hash, principal, lane, status, seed, memory_as_of,
   deadline_at, fence)
 VALUES ('t1', 'x', 1, '{}', 'h', 'ann', 'direct', 'running', 0, now(), now() + interval '1 day', 3)
-ON CONFLICT (id) DO UPDATE SET fence = 3, ended_at = NULL
+ON CONFLICT (id) DO UPDATE SET fence = 3, due = true, ended_at = NULL
 """
 
 
@@ -121,7 +121,7 @@ async def test_a_fence_that_does_not_stand_writes_nothing(pool: Pool, thread: An
 async def test_an_ended_task_keeps_no_more(pool: Pool, subtask: str | None) -> None:
     saver, thread = FencedSaver(pool), thread_of(LEASE, subtask)
     async with pool.connection() as connection:
-        await connection.execute("UPDATE tasks SET ended_at = now() WHERE id = 't1'")
+        await connection.execute("UPDATE tasks SET ended_at = now(), due = false WHERE id = 't1'")
     with pytest.raises(LeaseLost, match="has ended"):
         await saver.aput(thread, empty_checkpoint(), METADATA, {})
     at: Any = {"configurable": {**thread["configurable"], "checkpoint_id": "c1"}}
