@@ -31,10 +31,6 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 _HEADS = {OPENED: "waits for", ESCALATED: "has gone on to", notices.EXPIRED: "was not answered in time by"}
 
 
-class Refused(Exception):
-    """The other side will not take it, however often it is sent."""
-
-
 async def keep_notified(engine: AsyncEngine, catalog: Catalog, settings: Settings) -> None:
     """Send what is due, again and again, until cancelled; what fails is tried again."""
     urls = urls_of(catalog)
@@ -66,50 +62,58 @@ async def send_due(engine: AsyncEngine, urls: Mapping[str, str], usual: str | No
     if taken:
         timeout = httpx.Timeout(SEND_SECONDS)
         async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
-            await asyncio.gather(*(_handle(engine, client, one, urls.get(one.task_type, usual or "")) for one in taken))
+            sender = _Sender(engine, client)
+            await asyncio.gather(*(sender.handle(one, urls.get(one.task_type, usual or "")) for one in taken))
     return len(taken)
 
 
-async def _handle(engine: AsyncEngine, client: httpx.AsyncClient, one: Notice, url: str) -> None:
-    error, again = None, True
-    if not one.matters:
-        error, again = "it was answered, or its task has ended, before it could be sent", False
-    elif one.stale:
-        error, again = "it is too old to be sent", False
-    else:
+class _Sender:
+    """Sends some at once, and writes what became of each, one after the other: tasks need the connections."""
+
+    def __init__(self, engine: AsyncEngine, client: httpx.AsyncClient) -> None:
+        self._engine, self._client, self._writing = engine, client, asyncio.Lock()
+
+    async def handle(self, one: Notice, url: str) -> None:
+        """Send it, unless there is no sense in it any more."""
+        error, again = None, False
+        if not one.matters:
+            error = "it was answered, or its task has ended, before it could be sent"
+        elif one.stale:
+            error = "it is too old to be sent"
+        else:
+            error, again = await self._send(one, url)
+            if error is not None:
+                log.warning("notice %s: attempt %d: %s", one.key, one.attempts, error)
+        async with self._writing, self._engine.begin() as connection:
+            if error is None:
+                await notices.mark_sent(connection, one.key)
+            elif again:
+                await notices.mark_later(connection, one.key, error, _wait(one.attempts))
+            else:
+                await notices.mark_failed(connection, one.key, error)
+
+    async def _send(self, one: Notice, url: str) -> tuple[str | None, bool]:
+        """What went wrong, and whether to try again."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await _post(client, url, one)
-        except Refused as refusal:
-            error, again = str(refusal), False
+                code = await _post(self._client, url, one)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as problem:
-            # The message may hold the URL, and that is a secret with many receivers.
-            error = f"{type(problem).__name__}"
-    async with engine.begin() as connection:
-        if error is None:
-            await notices.mark_sent(connection, one.key)
-        elif again:
-            await notices.mark_later(connection, one.key, error, _wait(one.attempts))
-        else:
-            await notices.mark_failed(connection, one.key, error)
-    if error is not None and one.matters:
-        log.warning("notice %s: attempt %d: %s", one.key, one.attempts, error)
+            # Its message may hold the URL, and one with a token in it is a secret.
+            return type(problem).__name__, True
+        if 200 <= code < 300:
+            return None, False
+        if 300 <= code < 400:
+            return f"it answered {code}: redirects are not followed", False
+        return f"it answered {code}", code >= 500 or code in _TRY_AGAIN
 
 
 def _wait(attempts: int) -> float:
     return float(min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(attempts - 1, 20)))
 
 
-async def _post(client: httpx.AsyncClient, url: str, one: Notice) -> None:
+async def _post(client: httpx.AsyncClient, url: str, one: Notice) -> int:
     async with client.stream("POST", url, json=message(one), headers={"Idempotency-Key": one.key}) as response:
-        code = response.status_code
-    if 200 <= code < 300:
-        return
-    if 300 <= code < 400:
-        raise Refused(f"it answered {code}: redirects are not followed")
-    if 400 <= code < 500 and code not in _TRY_AGAIN:
-        raise Refused(f"it answered {code}")
-    raise httpx.HTTPStatusError(f"{code}", request=response.request, response=response)
+        return response.status_code
 
 
 def message(one: Notice) -> dict[str, Any]:

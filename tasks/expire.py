@@ -9,6 +9,7 @@ from tasks.asking import tell_expired
 from tasks.context import StageContext
 
 UNANSWERED = "no answer came before the approval's deadline"
+TOO_FEW = "no {quorum} equal approvals came before the approval's deadline"
 
 
 async def expire(context: StageContext, work: UnitOfWork, approval: Approval) -> str:
@@ -20,10 +21,10 @@ async def expire(context: StageContext, work: UnitOfWork, approval: Approval) ->
     if context.task_type.approvals.on_expiry == "default" and safe is not None and not asks.overrides:
         await _default(context, work, approval, safe)
         return DEFAULT
-    reason = UNANSWERED
+    reason = UNANSWERED if asks.quorum == 1 else TOO_FEW.format(quorum=asks.quorum)
     if approval.step:
         asked = asks.roles[1 : approval.step + 1]
-        reason = f"{UNANSWERED}, nor from {', nor from '.join(asked)}"
+        reason += f", nor from {', nor from '.join(asked)}"
     if asks.overrides:
         reason = f"{', '.join(asks.overrides)}: denied, and {asks.role} did not override it in time"
     await set_subtask(work.connection, context.task.id, approval.subtask_id, SubtaskStatus.DENIED, reason=reason)

@@ -17,6 +17,7 @@ ON_PURPOSE = {
     "test_failed_runs": ("test_nothing_is_asked_of_a_task_that_was_put_away",),
     "test_answer_bound": ALL,
     "test_escalation": ALL,
+    "test_notices": ("test_opening_going_on_and_expiring_are_told",),
     "test_quorum": ("test_the_chain_speaks_for_each_answer",),
     "test_exactly_once": ("test_the_question_takes_only_its_own_answers",),
 }

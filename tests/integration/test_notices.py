@@ -107,7 +107,7 @@ async def test_what_fails_is_tried_again_under_the_same_key(
             assert await _send(stage, hook) == 1
             [(what, attempts, sent, failed, error)] = await _rows(stage, task_id)
             assert (what, attempts, sent, failed) == ("opened", attempt, False, False)
-            assert error
+            assert (error == f"it answered {trouble}") == trouble.isdecimal()
             # Not at once.
             assert await _send(stage, hook) == 0
             await _hurry(stage, task_id)

@@ -13,6 +13,7 @@ from control_plane.services.replay import replay_task
 from domain.errors import AnswerRefused
 from domain.settings import Settings
 from domain.task import TaskStatus
+from orchestration.recovery import recover
 from tests.integration.acting import Acting, acting
 from tests.integration.approving import UNDECIDED, event, holds, open_one, parked, say, subtask, write_asked
 
@@ -92,6 +93,17 @@ async def test_people_who_cannot_agree_refuse(settings: Settings, tmp_path: Path
         assert (await say(stage, task_id, "eve", action="uncovered"))["status"] == "refused"
         assert await stage.run(task_id) is TaskStatus.DENIED
         assert await subtask(stage, task_id) == ("denied", None, "no 2 of 2 people agree")
+        await _sound(stage, task_id, tmp_path)
+
+
+async def test_too_few_in_time_refuse(settings: Settings, tmp_path: Path) -> None:
+    async with acting(settings, write_asked(tmp_path, {"quorum": 2}, sla={"approval_deadline": "PT0.7S"})) as stage:
+        task_id = await parked(stage)
+        await say(stage, task_id, "bob")
+        await asyncio.sleep(0.8)
+        await recover(stage.runtime.engine)
+        assert await stage.run(task_id) is TaskStatus.DENIED
+        assert (await subtask(stage, task_id))[2] == "no 2 equal approvals came before the approval's deadline"
         await _sound(stage, task_id, tmp_path)
 
 
