@@ -5,10 +5,12 @@ import threading
 
 import psycopg
 
+from domain.outage import Outage
 from storage.roles import TAKE_ROLE
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 1.0
 _BEAT = "UPDATE workers SET heartbeat_at = now() WHERE id = %s"
 _RENEW = (
     "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now() "
@@ -43,12 +45,16 @@ class Heartbeat:
         self._thread.join(timeout=self._lease_seconds)
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._lease_seconds / 3):
+        outage, wait = Outage("heartbeats are missed", log.warning), self._lease_seconds / 3
+        while not self._stop.wait(wait):
             try:
                 with psycopg.connect(self._dsn, connect_timeout=5, autocommit=True) as connection:
                     connection.execute(TAKE_ROLE)
                     connection.execute(_BEAT, (self._worker_id,))
                     connection.execute(_RENEW, (self._lease_seconds, self._worker_id, list(self._forgotten)))
+                outage.is_over()
+                wait = self._lease_seconds / 3
             except psycopg.Error as error:
-                # Postgres is away: the leases run out by its own clock, and the next beat tries again.
-                log.warning("heartbeat missed: %s", error)
+                # Postgres is away, and the leases run out by its own clock: no time is lost once it is back.
+                outage.goes_on(error)
+                wait = min(_RETRY_SECONDS, self._lease_seconds / 3)

@@ -26,6 +26,7 @@ from storage.repositories.control import cancelled_of
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 1.0
 _SIGN_ON = text("INSERT INTO workers (id, pid, host) VALUES (:id, :pid, :host) ON CONFLICT DO NOTHING")
 
 RunClaim = Callable[[Runtime, Claim, Graphs], Awaitable[object]]
@@ -119,15 +120,21 @@ class Worker:
             self._wake.set()
 
     async def _set_back(self, one: Claim, error: BaseException) -> None:
-        try:
-            if isinstance(error, asyncio.CancelledError):
-                await release(self._runtime.engine, one.lease)
-            else:
-                await set_back(self._runtime.engine, one.lease, error)
-        except Exception as failure:
-            # Postgres is away: the lease runs out by itself, once this worker stops renewing it.
-            self._heartbeat.forget(one.lease.task_id)
-            log.warning("task %s could not be set back: %s", one.lease.task_id, failure)
+        """Give the task back, as soon as Postgres is there: a lease that runs out looks like a worker that died."""
+        while True:
+            try:
+                if isinstance(error, asyncio.CancelledError):
+                    await release(self._runtime.engine, one.lease)
+                else:
+                    await set_back(self._runtime.engine, one.lease, error)
+                return
+            except Exception as failure:
+                if self._stop.is_set() or not is_outage(failure):
+                    # The lease runs out by itself, once this worker stops renewing it.
+                    self._heartbeat.forget(one.lease.task_id)
+                    log.warning("task %s could not be set back: %s", one.lease.task_id, failure)
+                    return
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _listen(self) -> None:
         outage = Outage("listening fails", log.warning)
@@ -179,7 +186,7 @@ class Worker:
                 if not is_outage(error):
                     raise
                 outage.goes_on(error)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(_RETRY_SECONDS)
             else:
                 outage.is_over()
                 return

@@ -26,10 +26,15 @@ PROGRESS = (
 every run may write again.
 """
 _GOT_ON = f"EXISTS (SELECT FROM events e WHERE e.task_id = tasks.id AND e.fence = tasks.fence AND {PROGRESS})"
-POISON = f"lease_owner IS NOT NULL AND crashes >= {MAX_CRASHES - 1} AND NOT {_GOT_ON}"
+# Postgres itself was away when the lease ran out: nobody could renew it, and that tells nothing of its worker.
+_NOBODY_COULD = "pg_postmaster_start_time() > lease_until"
+POISON = f"lease_owner IS NOT NULL AND crashes >= {MAX_CRASHES - 1} AND NOT {_GOT_ON} AND NOT {_NOBODY_COULD}"
 """Of a task whose lease ran out: that this was the last crash it may have."""
 
-_CRASHES = f"crashes = CASE WHEN lease_owner IS NULL THEN 0 WHEN {_GOT_ON} THEN 1 ELSE crashes + 1 END"
+_CRASHES = (
+    f"crashes = CASE WHEN lease_owner IS NULL THEN 0 WHEN {_NOBODY_COULD} THEN crashes WHEN {_GOT_ON} THEN 1 "
+    "ELSE crashes + 1 END"
+)
 _TAKE = """
 WITH RECURSIVE {steps}chosen AS MATERIALIZED ({chosen})
 UPDATE tasks SET lease_owner = :owner, lease_until = now() + make_interval(secs => :seconds), fence = fence + 1,

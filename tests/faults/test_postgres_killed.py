@@ -18,11 +18,16 @@ from deployments.processes import wait_until
 from domain.settings import Settings
 from domain.task import Lane
 from flows.worker_process import serve
+from orchestration.direct import DIRECT
+from orchestration.graph import Graphs
+from orchestration.run import Runtime, run_task
 from orchestration.submission import submit_task
-from orchestration.wiring import catalog_of
+from orchestration.wiring import catalog_of, open_runtime
+from orchestration.worker import Worker
 from storage.engine import async_engine
+from storage.leases import Claim
 from storage.migrations.run import upgrade
-from tests.faults.control_tasks import ALONE, PERSON
+from tests.faults.control_tasks import ALONE, PERSON, submit
 from tests.faults.workers import FULL, PATIENCE, SETTLED, assert_once, count, wait, wait_ready, worker
 
 TASKS = 60 if FULL else 16
@@ -125,6 +130,40 @@ async def test_a_worker_that_prefect_places_waits_too(
         await serve(Settings(home=tmp_path / "state", database_url=dsn), seconds=2.5)
     assert [record.message for record in caplog.records if "Postgres is away, trying again" in record.message]
     start_cluster(private.cluster, tmp_path / "logs")
+
+
+@pytest.mark.parametrize("lease", [4, 60])
+async def test_a_run_that_an_outage_cut_short_is_no_crash(
+    private: PostgresServer, dsn: str, tmp_path: Path, lease: int
+) -> None:
+    """Postgres goes away inside a run, for longer than a lease of 4 s: the task is given back once it is there."""
+    settings = Settings(home=tmp_path / "state", database_url=dsn, lease_seconds=lease)
+    runs = 0
+
+    async def cut_short(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            await asyncio.to_thread(stop_cluster, private.cluster)
+            back.append(asyncio.create_task(asyncio.to_thread(_start_later, private, tmp_path)))
+            raise psycopg.OperationalError("it went away")
+        await run_task(runtime, claim.lease, DIRECT, graphs)
+        worker_here.stop()
+
+    back: list[asyncio.Task[None]] = []
+    async with open_runtime(settings) as runtime:
+        await submit(runtime, ALONE)
+        worker_here = Worker(runtime, settings, {Lane.DIRECT: cut_short})
+        async with asyncio.timeout(PATIENCE):
+            await worker_here.run()
+        await asyncio.gather(*back)
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT status, crashes, fence FROM tasks").fetchall() == [("done", 0, 2)]
+
+
+def _start_later(private: PostgresServer, folder: Path) -> None:
+    time.sleep(6)
+    assert start_cluster(private.cluster, folder / "logs").port == private.cluster.port
 
 
 async def submit_all(dsn: str, folder: Path, acknowledged: dict[str, str], number: int) -> None:
