@@ -18,7 +18,7 @@ from guardrails.watched import WatchedThread
 from orchestration.run import Runtime
 from orchestration.wiring import open_runtime
 
-ROUNDS = 6
+ROUNDS = 24
 TASKS = 40
 
 
@@ -85,17 +85,20 @@ async def share_of_task(hand_off_ms: float) -> dict[str, float]:
             note(cpu=1000 * (time.process_time() - began) / TASKS, verdicts=spent["rulings"] / TASKS)
             note(hand_offs=spent["hand_offs"] / TASKS)
             note(ruling=1000 * spent["ruling"] / TASKS, look=1000 * spent["look"] / TASKS)
+            began = time.process_time()
             with without_gate():
                 note(bare=await slices.run())
+            note(bare_cpu=1000 * (time.process_time() - began) / TASKS)
     figures = {name: statistics.median(values) for name, values in found.items()}
     gate = figures["ruling"] + figures["look"] + figures["hand_offs"] * hand_off_ms
     # In pairs, so that a machine that slows down does not count as the gate's doing.
-    paired = statistics.median(one - other for one, other in zip(found["judged"], found["bare"], strict=True))
+    more = [one - other for one, other in zip(found["cpu"], found["bare_cpu"], strict=True)]
     return {
         "task_ms": figures["judged"],
         "task_cpu_ms": figures["cpu"],
         "task_without_gate_ms": figures["bare"],
-        "task_paired_difference_ms": paired,
+        "task_cpu_more_than_without_gate_ms": statistics.mean(more),
+        "task_cpu_more_than_without_gate_error_ms": statistics.stdev(more) / len(more) ** 0.5,
         "task_verdicts": figures["verdicts"],
         "task_policies_cpu_ms": figures["ruling"],
         "task_filters_cpu_ms": figures["look"],
