@@ -2,11 +2,11 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from domain.csv_cells import cells_up_to
 from domain.errors import CaseFileError, InputError
 from domain.guard import Finding, Hop, Subject
 from domain.guards_spec import FormSpec
@@ -84,7 +84,7 @@ def _scanned(row: _Row, guards: Sequence[Guard], threshold: float) -> Scanned:
 def _rows(request: Request) -> Iterator[_Row]:
     path, line = request.file, 0
     try:
-        with _cells_up_to(MAX_CELL), path.open(encoding="utf-8-sig", newline="") as file:
+        with cells_up_to(MAX_CELL), path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, strict=True)
             header = next(rows, [])
             at = _position(path, header, request.column)
@@ -128,13 +128,3 @@ def _bad_line(path: Path) -> int:
             except UnicodeDecodeError:
                 return number
     return 1
-
-
-@contextmanager
-def _cells_up_to(limit: int) -> Iterator[None]:
-    """The reader's limit holds for the whole process: it is put back."""
-    before = csv.field_size_limit(limit)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)

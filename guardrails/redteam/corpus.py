@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from domain.csv_cells import cells_up_to
 from domain.errors import CaseFileError
 from domain.model import Frozen
 from domain.settings import ROOT
@@ -34,7 +35,9 @@ def shipped_files() -> tuple[Path, ...]:
 
 def read_corpus(files: Sequence[Path]) -> tuple[Text, ...]:
     """Every text of the files, in order. Raises CaseFileError naming the file and the line."""
-    texts = tuple(text for file in files for text in _read(file))
+    # The reader's default of 128 kB is for whole files; a text may be longer.
+    with cells_up_to(MAX_TEXT):
+        texts = tuple(text for file in files for text in _read(file))
     if not texts:
         raise CaseFileError("no texts: give CSV files with the columns text, label and source")
     return texts
@@ -53,8 +56,6 @@ def _read(file: Path) -> Iterator[Text]:
 
 
 def _rows(file: Path, reader: Iterator[list[str]]) -> Iterator[Text]:
-    # The module's default of 128 kB is for whole files; a text may be longer.
-    csv.field_size_limit(MAX_TEXT)
     try:
         head = next(reader, [])
         missing = [name for name in _COLUMNS if name not in head]

@@ -1,5 +1,6 @@
 """Reading labelled texts, and what the shipped ones and the scenarios are like."""
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -108,3 +109,9 @@ def test_runs_of_words_see_through_hidden_signs() -> None:
     assert runs_of_words("pay it out now") == runs_of_words("Pa\u200by, it: OUT now!")
     assert runs_of_words("two words") == {("two", "words")}
     assert runs_of_words(" - ") == frozenset()
+
+
+def test_reading_leaves_the_process_as_it_was() -> None:
+    before = csv.field_size_limit()
+    read_corpus(shipped_files())
+    assert csv.field_size_limit() == before
