@@ -1,5 +1,6 @@
 """Move one task forward from its last checkpoint: every stage and round is visible in the Prefect UI."""
 
+import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from domain.task import TaskStatus
 from flows.results import RESULTS
 from flows.traced import TRACED
 from negotiation.explanation import as_markdown
+from orchestration.cancelling import CancelWatch
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
 from orchestration.recovery import set_back
@@ -66,15 +68,34 @@ async def orchestrate_task(task_id: str, fence: int | None = None) -> State[Any]
             async with runtime.engine.connect() as connection:
                 await load_task(connection, task_id)
             return Completed(name="NothingToDo", message="the task is not due, or a worker holds its lease")
-        heartbeat = Heartbeat(runtime.dsn, owner, settings.lease_seconds)
+        heartbeat = Heartbeat(runtime.dsn, owner, settings)
         heartbeat.start()
+        cancels = CancelWatch(runtime.engine, owner, settings)
         try:
-            return await _move_on(Claimed(runtime=runtime, claim=claim, graphs=runtime.graphs()))
+            return await _watched(Claimed(runtime=runtime, claim=claim, graphs=runtime.graphs()), cancels)
         except Exception as error:
             await set_back(runtime.engine, claim.lease, error)
             raise
         finally:
             heartbeat.stop()
+
+
+async def _watched(claimed: Claimed, cancels: CancelWatch) -> State[Any]:
+    """As a worker watches its runs: what a cancel does not stop is cut off past its grace."""
+    lease, running = claimed.claim.lease, asyncio.create_task(_move_on(claimed))
+    cancels.hold(lease, running)
+    watching = asyncio.create_task(cancels.watch())
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if not cancels.has_cut(lease):
+            running.cancel()
+            raise
+        await cancels.give_back(lease)
+        return Completed(name="CutOff", message="cancelled, and a call in flight was cut off: any worker ends the task")
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _move_on(claimed: Claimed) -> State[Any]:

@@ -6,6 +6,9 @@ import threading
 import psycopg
 
 from domain.outage import Outage
+from domain.settings import Settings
+from orchestration.last_resort import LastResort
+from storage.repositories.control import CANCELLED
 from storage.roles import TAKE_ROLE
 
 log = logging.getLogger(__name__)
@@ -16,13 +19,15 @@ _RENEW = (
     "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now() "
     "AND id <> ALL(%s)"
 )
+_CANCELLED = CANCELLED.format(owner="%s")
 
 
 class Heartbeat:
-    """Renews every lease of one worker while it runs."""
+    """Renews every lease of one worker while it runs, and ends the process that a cancelled task does not leave."""
 
-    def __init__(self, dsn: str, worker_id: str, lease_seconds: int) -> None:
-        self._dsn, self._worker_id, self._lease_seconds = dsn, worker_id, lease_seconds
+    def __init__(self, dsn: str, worker_id: str, settings: Settings, last_resort: LastResort | None = None) -> None:
+        self._dsn, self._worker_id, self._lease_seconds = dsn, worker_id, settings.lease_seconds
+        self._last_resort = last_resort or LastResort(dsn, worker_id, settings)
         self._forgotten: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -52,6 +57,8 @@ class Heartbeat:
                     connection.execute(TAKE_ROLE)
                     connection.execute(_BEAT, (self._worker_id,))
                     connection.execute(_RENEW, (self._lease_seconds, self._worker_id, list(self._forgotten)))
+                    cancelled = connection.execute(_CANCELLED, (self._worker_id,)).fetchall()
+                self._last_resort.look((str(task_id), int(fence)) for task_id, fence in cancelled)
                 outage.is_over()
                 wait = self._lease_seconds / 3
             except psycopg.Error as error:

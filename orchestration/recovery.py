@@ -81,6 +81,12 @@ def is_outage(error: BaseException | None) -> bool:
     return False
 
 
+async def lock_mine(connection: AsyncConnection, lease: Lease) -> bool:
+    """Lock the task's row, where it has not ended and no other run has taken it over."""
+    found = await connection.execute(_LOCK_MINE, {"id": lease.task_id, "fence": lease.fence})
+    return found.first() is not None
+
+
 async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> None:
     """Try again later: soon after an outage, else after a growing wait; quarantine what keeps failing by itself.
 
@@ -92,7 +98,7 @@ async def set_back(engine: AsyncEngine, lease: Lease, error: BaseException) -> N
     told, task = f"{type(error).__name__}: {error}"[:500], {"id": lease.task_id}
     by: Any = {"fence": lease.fence, "actor": lease.owner}
     async with engine.begin() as connection:
-        if (await connection.execute(_LOCK_MINE, {**task, "fence": lease.fence})).first() is None:
+        if not await lock_mine(connection, lease):
             return
         await write_event(connection, lease.task_id, f"run:{lease.fence}:failed", "run.failed", {"error": told}, **by)
         failures = int(await connection.scalar(_FAILURES, task) or 1)

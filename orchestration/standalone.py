@@ -26,7 +26,7 @@ async def hold_one_round(settings: Settings, task_id: str, subtask_id: str, roun
         claim = await claim_one(runtime.engine, owner, task_id, seconds=settings.lease_seconds, limits=limits)
         if claim is None:
             return None
-        heartbeat = Heartbeat(runtime.dsn, owner, settings.lease_seconds)
+        heartbeat = Heartbeat(runtime.dsn, owner, settings)
         heartbeat.start()
         try:
             context = await make_context(runtime, claim.lease)

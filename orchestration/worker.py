@@ -15,14 +15,14 @@ from domain.outage import Outage
 from domain.settings import Settings
 from domain.task import Lane
 from orchestration.anchoring import keep_anchored
+from orchestration.cancelling import CancelWatch
 from orchestration.graph import Graphs
 from orchestration.heartbeat import Heartbeat
 from orchestration.notices import keep_notified
 from orchestration.recovery import is_outage, recover, set_back
 from orchestration.run import Runtime
 from orchestration.standalone import owner_name
-from storage.leases import CHANNEL, Claim, claim, release
-from storage.repositories.control import cancelled_of
+from storage.leases import CHANNEL, Claim, claim, sign_off
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,11 @@ class Worker:
     def __init__(self, runtime: Runtime, settings: Settings, runners: Mapping[Lane, RunClaim]) -> None:
         self.id = owner_name()
         self._runtime, self._settings, self._runners = runtime, settings, runners
-        self._heartbeat = Heartbeat(runtime.dsn, self.id, settings.lease_seconds)
+        self._heartbeat = Heartbeat(runtime.dsn, self.id, settings)
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
-        self._held: dict[str, asyncio.Task[None]] = {}
-        self._cut: set[str] = set()
+        self._cancels = CancelWatch(runtime.engine, self.id, settings)
         self._claiming = Outage("claiming fails", log.warning)
         self._slots = [runtime.graphs() for _ in range(settings.worker_concurrency)]
 
@@ -56,7 +55,7 @@ class Worker:
         """Work until stopped."""
         await self._register()
         self._heartbeat.start()
-        loops = [asyncio.create_task(self._listen()), asyncio.create_task(self._recover())]
+        loops = [asyncio.create_task(work) for work in (self._listen(), self._recover(), self._cancels.watch())]
         loops.append(asyncio.create_task(keep_anchored(self._runtime.dsn, self._settings)))
         loops.append(asyncio.create_task(keep_notified(self._runtime.engine, self._runtime.catalog, self._settings)))
         try:
@@ -91,7 +90,7 @@ class Worker:
             self._heartbeat.remember(one.lease.task_id)
             running = asyncio.create_task(self._run_claim(one, self._slots.pop()))
             self._running.add(running)
-            self._held[one.lease.task_id] = running
+            self._cancels.hold(one.lease, running)
             running.add_done_callback(self._running.discard)
         if self._stop.is_set():
             return
@@ -106,16 +105,14 @@ class Worker:
         except LeaseLost as error:
             log.warning("%s", error)
         except asyncio.CancelledError as error:
-            if one.lease.task_id not in self._cut:
+            if not self._cancels.has_cut(one.lease):
                 raise
-            log.warning("task %s was cancelled, and a call in flight was cut off", one.lease.task_id)
             await self._set_back(one, error)
         except Exception as error:
             log.exception("task %s: the run failed", one.lease.task_id)
             await self._set_back(one, error)
         finally:
-            self._held.pop(one.lease.task_id, None)
-            self._cut.discard(one.lease.task_id)
+            self._cancels.let_go(one.lease)
             self._slots.append(graphs)
             self._wake.set()
 
@@ -124,7 +121,7 @@ class Worker:
         while True:
             try:
                 if isinstance(error, asyncio.CancelledError):
-                    await release(self._runtime.engine, one.lease)
+                    await self._cancels.give_back(one.lease)
                 else:
                     await set_back(self._runtime.engine, one.lease, error)
                 return
@@ -146,21 +143,12 @@ class Worker:
                     async for notice in connection.notifies():
                         self._wake.set()
                         if notice.payload:
-                            await self._cut_off_cancelled()
+                            self._cancels.call()
                 if self._runtime.feed is not None:
                     await self._runtime.feed.forget()
             except (psycopg.Error, DBAPIError) as error:
                 outage.goes_on(error)
                 await asyncio.sleep(1.0)
-
-    async def _cut_off_cancelled(self) -> None:
-        """Give what is in flight for a cancelled task its grace, then end its run."""
-        async with self._runtime.engine.connect() as connection:
-            cancelled = await cancelled_of(connection, self.id)
-        for task_id in (cancelled & self._held.keys()) - self._cut:
-            self._cut.add(task_id)
-            # The run itself stops at its next look; this is for one that waits for a call.
-            asyncio.get_running_loop().call_later(self._settings.cancel_grace_seconds, self._held[task_id].cancel)
 
     async def _recover(self) -> None:
         outage = Outage("recovery fails", log.warning)
@@ -168,7 +156,6 @@ class Worker:
             try:
                 if await recover(self._runtime.engine):
                     self._wake.set()
-                await self._cut_off_cancelled()
                 outage.is_over()
             except Exception as error:
                 outage.goes_on(error)
@@ -194,10 +181,6 @@ class Worker:
     async def _sign_off(self) -> None:
         try:
             async with self._runtime.engine.begin() as connection:
-                await connection.execute(text("UPDATE workers SET stopped_at = now() WHERE id = :id"), {"id": self.id})
-                await connection.execute(
-                    text("UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :id AND due"),
-                    {"id": self.id},
-                )
+                await sign_off(connection, self.id)
         except DBAPIError as error:
             log.warning("signing off failed, what this worker holds is free when its lease runs out: %s", error)

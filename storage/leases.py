@@ -119,6 +119,9 @@ _RELEASE = text(
     "WHERE id = :id AND fence = :fence AND ended_at IS NULL"
 )
 
+_STOPPED = text("UPDATE workers SET stopped_at = now() WHERE id = :id")
+_GIVE_BACK = text("UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :id AND due")
+
 
 class Claim(Frozen):
     """A lease together with the lane to run on."""
@@ -202,3 +205,9 @@ async def release(engine: AsyncEngine, lease: Lease, *, delay: float = 0.0) -> N
         await connection.execute(_RELEASE, {"id": lease.task_id, "fence": lease.fence, "delay": delay})
         reach("release:inside")
     reach("release:after")
+
+
+async def sign_off(connection: AsyncConnection, owner: str) -> None:
+    """A worker ends: whoever looks next may take what it still holds."""
+    await connection.execute(_STOPPED, {"id": owner})
+    await connection.execute(_GIVE_BACK, {"id": owner})

@@ -50,7 +50,12 @@ _CHANGES = {
     ),
     Control.RESUME: text(f"UPDATE tasks SET pause_requested = false, {_WAKE} WHERE id = :id"),
 }
-_CANCELLED = text("SELECT id FROM tasks WHERE lease_owner = :owner AND cancel_requested")
+CANCELLED = (
+    "SELECT id, fence FROM tasks WHERE lease_owner = {owner} AND cancel_requested AND NOT EXISTS "
+    "(SELECT FROM events e WHERE e.task_id = tasks.id AND e.key = 'compensate:began')"
+)
+"""What an owner of leases still runs though it was cancelled; once it undoes what it did, it is not stopped."""
+_CANCELLED = text(CANCELLED.format(owner=":owner"))
 
 
 async def lock_standing(connection: AsyncConnection, task_id: str) -> Standing | None:
@@ -75,6 +80,6 @@ async def change(
     await connection.execute(text(f"NOTIFY {CHANNEL}, '{control.value}'"))
 
 
-async def cancelled_of(connection: AsyncConnection, owner: str) -> frozenset[str]:
-    """The tasks under this owner's lease that were cancelled."""
-    return frozenset((await connection.execute(_CANCELLED, {"owner": owner})).scalars())
+async def cancelled_of(connection: AsyncConnection, owner: str) -> frozenset[tuple[str, int]]:
+    """The tasks under this owner's lease, with their fence, whose run has still to stop for a cancel."""
+    return frozenset((row.id, row.fence) for row in await connection.execute(_CANCELLED, {"owner": owner}))

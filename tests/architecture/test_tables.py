@@ -13,6 +13,7 @@ from negotiation.strategies import STRATEGIES
 from personas.reasoners import REASONERS
 from planning.planners import PLANNERS
 from tasks.executors import EXECUTORS
+from tests.faults.matrix import MATRIX
 
 TABLES: Mapping[str, Mapping[str, Any]] = {
     "negotiation/strategies": STRATEGIES,
@@ -54,3 +55,12 @@ def test_a_helper_is_imported_by_what_it_helps(folder: str, name: str) -> None:
         if isinstance(node, ast.ImportFrom)
     }
     assert f"{folder.replace('/', '.')}.{name}" in imported
+
+
+# `parley sweep` is a line by itself.
+BESIDE_THE_MATRIX = {"tests/faults/test_sweep.py"}
+
+
+def test_every_fault_has_its_line_in_the_matrix() -> None:
+    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests/faults").glob("test_*.py")}
+    assert tests - BESIDE_THE_MATRIX <= {test for line in MATRIX.values() for test in line}

@@ -29,7 +29,10 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/faults/test_poison.py",
         "tests/integration/test_failed_runs.py",
     ),
-    "cancel, pause and resume at every step; cancel, resume, approve at once": ("tests/faults/test_control.py",),
+    "cancel, pause and resume at every step; cancel, resume, approve at once; a call that does not end": (
+        "tests/faults/test_control.py",
+        "tests/faults/test_cut_off.py",
+    ),
     "duplicate submit, same and other body": ("tests/faults/test_duplicates.py",),
     "duplicate, late, own, stale approvals; fifty at once": (
         "tests/faults/test_approvals_race.py",
@@ -43,7 +46,10 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/integration/test_notices.py",
     ),
     "LLM time-out, garbage, 429, NaN confidence": ("tests/faults/test_llm_faults.py",),
-    "Prefect server killed and started again, and away": ("tests/faults/test_prefect_away.py",),
+    "Prefect server killed and started again, away, and in disagreement with the rows": (
+        "tests/faults/test_prefect_away.py",
+        "tests/faults/test_prefect_disagrees.py",
+    ),
     "memory away": (
         "tests/faults/test_memory_away.py",
         "tests/unit/memory/test_recall.py",

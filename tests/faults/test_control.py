@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,13 @@ from sqlalchemy import text
 from control_plane.services import inbox
 from control_plane.services.control import control
 from domain import faults
-from domain.action import ActionRequest
 from domain.errors import AnswerRefused, ControlRefused, NotFound
 from domain.settings import Settings
-from domain.task import Lane, TaskStatus
-from orchestration.direct import DIRECT
-from orchestration.graph import Graphs
-from orchestration.run import Runtime, run_task
+from domain.task import TaskStatus
+from orchestration.run import Runtime
 from orchestration.wiring import open_runtime
-from orchestration.worker import Worker
 from storage.engine import async_engine
-from storage.leases import Claim
 from storage.repositories.control import Control
-from tasks.executors.record_decision import RecordDecision
 from tests.faults.control_tasks import ALONE, PERSON, run, submit
 from tests.faults.invariants import broken
 
@@ -181,41 +174,6 @@ async def test_an_answer_to_a_paused_task_waits_for_its_end(runtime: Runtime) ->
 async def test_there_must_be_such_a_task(runtime: Runtime) -> None:
     with pytest.raises(NotFound):
         await _ask(runtime, "none", Control.CANCEL)
-
-
-class Hanging(RecordDecision):
-    """Its target takes the request and never answers."""
-
-    calls = 0
-
-    async def execute(self, request: ActionRequest) -> dict[str, Any]:
-        Hanging.calls += 1
-        await asyncio.sleep(600)
-        raise AssertionError
-
-
-async def test_a_call_in_flight_is_cut_off_past_its_grace(runtime: Runtime, dsn: str, tmp_path: Path) -> None:
-    runtime = replace(runtime, executors=lambda engine: {"record_decision": Hanging(engine)})
-    settings = Settings(home=tmp_path / "worker", database_url=dsn, lease_seconds=30, cancel_grace_seconds=0.5)
-
-    async def direct(runtime: Runtime, claim: Claim, graphs: Graphs) -> None:
-        await run_task(runtime, claim.lease, DIRECT, graphs)
-
-    worker = Worker(runtime, settings, {Lane.DIRECT: direct})
-    working = asyncio.create_task(worker.run())
-    task_id = await submit(runtime, ALONE)
-    while not Hanging.calls:
-        await asyncio.sleep(0.05)
-    await _ask(runtime, task_id, Control.CANCEL)
-    stands = "SELECT t.status, a.status FROM tasks t JOIN actions a ON a.task_id = t.id WHERE t.id = :id"
-    async with asyncio.timeout(20):
-        while (await _row(runtime, stands, task_id))[0] == "running":
-            await asyncio.sleep(0.05)
-    worker.stop()
-    await working
-    # Nothing tells whether it happened, so a person is asked; nothing is called again.
-    assert tuple(await _row(runtime, stands, task_id)) == ("parked", "unknown")
-    assert Hanging.calls == 1
 
 
 RACES = 24
