@@ -4,9 +4,10 @@
 what may or may not have happened, is put to a person, and nothing that came earlier is undone before the answer.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import RowMapping
 
@@ -14,6 +15,7 @@ from domain.action import UNDO, ActionRequest, ActionStatus, Askable, ExecutorKi
 from domain.approval import UNDO_FAILED, ApprovalStatus
 from domain.canonical import canonical_json
 from domain.errors import ExecutorError
+from domain.guard import Verdict
 from domain.task import ENDED_SUBTASK, SubtaskStatus
 from storage.repositories.actions import actions_of, end_action, load_standing, take_action
 from storage.repositories.approvals import close_approvals, latest_question
@@ -26,10 +28,23 @@ from tasks.execute import write_done
 from tasks.ledger import CRASHED, Ended, Later, Taken
 from tasks.policy import StagePolicy
 from tasks.settle import ask, settle, undo_of
-from tasks.steps import Step, step_of, undo_step
+from tasks.steps import Step, Way, step_of, undo_step
 from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("compensate", timeout_seconds=60)
+_ASK_SECONDS = 30.0
+"""A target that takes longer to say what happened leaves it to a person; well within the stage's own time."""
+_BEGAN = ("compensate:began", "compensate.began")
+
+
+class Told(NamedTuple):
+    """What a target says that happened, as it may be kept."""
+
+    request: ActionRequest
+    way: Way
+    kind: ExecutorKind
+    verdict: Verdict
+    kept: dict[str, Any]
 
 
 async def compensate(context: StageContext, cause: str) -> dict[str, Any]:
@@ -38,10 +53,11 @@ async def compensate(context: StageContext, cause: str) -> dict[str, Any]:
     `undo`: that subtask's action is to be undone; `wait`: for a person's answer.
     """
     task_id = context.task.id
+    told = await _ask_targets(context, cause)
     async with context.work(halted_too=True) as work:
-        await work.event("compensate:began", "compensate.began", {"cause": cause})
+        await work.event(*_BEGAN, {"cause": cause})
         actions = await actions_of(work.connection, task_id)
-        await _ask_of_doubtful(context, work, actions)
+        await _settle_doubtful(context, work, actions, told)
         open_steps = await _take_answers(context, work, [row["step"] for row in actions])
         for row in await load_subtasks(work.connection, task_id):
             if SubtaskStatus(row["status"]) not in ENDED_SUBTASK and row["subtask_id"] not in open_steps:
@@ -53,34 +69,39 @@ async def compensate(context: StageContext, cause: str) -> dict[str, Any]:
         subtask_id = _next(context, actions, rows)
         if subtask_id is not None:
             return {"next": "undo", "subtask": subtask_id}
-        told = {
+        summary = {
             "cause": cause,
             "skipped": [row["subtask_id"] for row in rows if row["status"] == SubtaskStatus.SKIPPED],
             "undone": [row["step"] for row in actions if _is_undo(row) and row["status"] == ActionStatus.DONE],
             "not_undone": [row["step"] for row in actions if _is_undo(row) and row["status"] != ActionStatus.DONE],
         }
-        await work.event("compensate", "compensate.done", told)
+        await work.event("compensate", "compensate.done", summary)
     return {"next": "closed", "subtask": None}
 
 
-async def _ask_of_doubtful(context: StageContext, work: UnitOfWork, actions: Sequence[RowMapping]) -> None:
-    """No call starts any more, so what was interrupted in its call is a person's to tell, or its target's."""
-    for row in actions:
-        if _is_undo(row) or row["status"] not in (ActionStatus.INTENT, ActionStatus.SENDING):
-            continue
-        step = step_of(context.task_type.subtask(row["step"]))
-        if not await _was_told(context, work, step, row):
-            await ledger.give_up_on(
-                context, work, step, "it was interrupted in its call, and nothing tells whether it happened"
-            )
+async def _ask_targets(context: StageContext, cause: str) -> dict[str, Told]:
+    """By step, what the targets themselves say that happened of what was interrupted in its call.
+
+    They are asked before the task's row is locked: an answer may take as long as a target likes.
+    """
+    async with context.engine.connect() as connection:
+        doubtful = [row for row in await actions_of(connection, context.task.id) if _is_doubtful(row)]
+    if not doubtful:
+        return {}
+    async with context.work(halted_too=True) as work:
+        # Behind this, a cancel does not cut the run off.
+        await work.event(*_BEGAN, {"cause": cause})
+    found = await asyncio.gather(*(_told(context, row) for row in doubtful))
+    return {row["step"]: told for row, told in zip(doubtful, found, strict=True) if told is not None}
 
 
-async def _was_told(context: StageContext, work: UnitOfWork, step: Step, row: RowMapping) -> bool:
-    """Whether the target itself says that it happened; then it is written so."""
+async def _told(context: StageContext, row: RowMapping) -> Told | None:
+    """None where it did not happen, as far as the target knows, or where it cannot be asked: a person is."""
+    step = step_of(context.task_type.subtask(row["step"]))
     way = next((way for way in step.ways if way.recorded == row["executor"]), None)
     executor = context.executors[way.executor] if way else None
     if way is None or row["status"] != ActionStatus.SENDING or not isinstance(executor, Askable):
-        return False
+        return None
     request = ActionRequest(
         task_id=context.task.id,
         subtask_id=step.id,
@@ -91,19 +112,40 @@ async def _was_told(context: StageContext, work: UnitOfWork, step: Step, row: Ro
         parameters=dict(way.parameters),
     )
     try:
-        response = await executor.find(request)
-    except ExecutorError:
-        # It cannot be asked now: a person is.
-        return False
+        async with asyncio.timeout(_ASK_SECONDS):
+            response = await executor.find(request)
+    except (ExecutorError, TimeoutError):
+        return None
     if response is None:
-        return False
-    kind = ExecutorKind(row["kind"])
-    await take_action(work.connection, request, way.recorded, kind, asking=True)
-    verdict, kept = await ledger.judged(context, step.id, way.executor, response)
-    await work.add(verdicts, verdict_row(context.task.id, f"response:{step.id}", verdict, step.id))
-    await end_action(work.connection, request, ActionStatus.DONE, response=canonical_json(kept))
-    await write_done(work, step.id, request, way.recorded)
-    return True
+        return None
+    return Told(request, way, ExecutorKind(row["kind"]), *await ledger.judged(context, step.id, way.executor, response))
+
+
+async def _settle_doubtful(
+    context: StageContext, work: UnitOfWork, actions: Sequence[RowMapping], told: Mapping[str, Told]
+) -> None:
+    """No call starts any more, so what was interrupted in its call is its target's to tell, or a person's."""
+    for row in actions:
+        if not _is_doubtful(row):
+            continue
+        if row["step"] in told:
+            await _write_told(context, work, row["step"], told[row["step"]])
+        else:
+            step = step_of(context.task_type.subtask(row["step"]))
+            await ledger.give_up_on(
+                context, work, step, "it was interrupted in its call, and nothing tells whether it happened"
+            )
+
+
+async def _write_told(context: StageContext, work: UnitOfWork, step: str, told: Told) -> None:
+    await take_action(work.connection, told.request, told.way.recorded, told.kind, asking=True)
+    await work.add(verdicts, verdict_row(context.task.id, f"response:{step}", told.verdict, step))
+    await end_action(work.connection, told.request, ActionStatus.DONE, response=canonical_json(told.kept))
+    await write_done(work, step, told.request, told.way.recorded)
+
+
+def _is_doubtful(row: RowMapping) -> bool:
+    return not _is_undo(row) and row["status"] in (ActionStatus.INTENT, ActionStatus.SENDING)
 
 
 async def _take_answers(context: StageContext, work: UnitOfWork, steps: Sequence[str]) -> set[str]:

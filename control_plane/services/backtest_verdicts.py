@@ -22,7 +22,7 @@ REASONS = {
     "redacted": "it was judged before it was redacted, and that text is not kept",
     "downgraded": "what was found in the action asked for is not kept, only in the lesser one",
     "not recorded": "what it was given on is not recorded",
-    "changed": "what it was given on comes out of the records otherwise: a task type of another version",
+    "changed": "what it was given on comes out of the records otherwise: the task type has changed, or what is judged",
     "stage": "what followed from the verdict changed it, such as a redaction that failed",
 }
 """Why a verdict cannot be given again."""

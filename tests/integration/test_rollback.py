@@ -1,15 +1,22 @@
 """A task of three steps whose third fails: what the others did is undone, the last first, each once."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from control_plane.services.control import control
 from control_plane.services.outcomes import record_one
 from control_plane.services.replay import replay_task
-from domain.action import ExecutorKind
+from domain.action import ActionRequest, ExecutorKind
 from domain.settings import Settings
 from domain.task import TaskStatus
+from storage.repositories.control import Control
+from tasks import compensate
+from tasks.executors.record_decision import RecordDecision
 from tests.fakes.target import FakeTarget, fake_target
 from tests.integration.acting import Acting, Crash, acting, crash_at, write_steps
 
@@ -193,3 +200,43 @@ async def test_a_deadline_undoes_what_was_done(settings: Settings, tmp_path: Pat
             assert await stage.run_on(task_id) is TaskStatus.EXPIRED
             assert [target.of(f"{step}:compensate") for step in ("book", "charge")] == [1, 1]
             assert target.of("ship") == 0
+
+
+# An error where somebody holds the row.
+_HELD_BY_NOBODY = text("SELECT FROM tasks WHERE id = :id FOR UPDATE NOWAIT")
+
+
+class Slow(RecordDecision):
+    """It dies in its call, and does not answer what became of it."""
+
+    locked = True
+
+    async def execute(self, request: ActionRequest) -> dict[str, Any]:
+        raise Crash
+
+    async def find(self, request: ActionRequest) -> dict[str, Any] | None:
+        async with self._engine.connect() as connection:
+            # Raises where somebody holds the row.
+            await connection.execute(
+                text("SELECT FROM tasks WHERE id = :id FOR UPDATE NOWAIT"), {"id": request.task_id}
+            )
+        Slow.locked = False
+        await asyncio.sleep(600)
+        raise AssertionError
+
+
+async def test_a_target_that_does_not_say_what_happened_holds_nothing_up(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compensate, "_ASK_SECONDS", 0.2)
+    async with acting(settings, write_steps(tmp_path, {"book": {"executor": "record_decision"}})) as stage:
+        stage.runtime = replace(stage.runtime, executors=lambda engine: {"record_decision": Slow(engine)})
+        task_id = await stage.submit()
+        with pytest.raises(Crash):
+            await stage.run(task_id)
+        await control(stage.runtime.engine, task_id, Control.CANCEL, principal="bob", reason="test")
+        assert await stage.run(task_id) is TaskStatus.PARKED
+        assert not Slow.locked
+        assert await stage.actions(task_id) == {"book": ("unknown", 1)}
+        await stage.answer(task_id, "not_done")
+        assert await stage.run_on(task_id) is TaskStatus.CANCELLED
