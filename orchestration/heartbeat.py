@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from typing import Any
 
 import psycopg
 
@@ -15,9 +16,10 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 _BEAT = "UPDATE workers SET heartbeat_at = now() WHERE id = %s"
+# A row that somebody has locked is renewed at the next beat: waiting for it would let all others run out.
 _RENEW = (
-    "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE lease_owner = %s AND lease_until >= now() "
-    "AND id <> ALL(%s)"
+    "UPDATE tasks SET lease_until = now() + make_interval(secs => %s) WHERE id IN (SELECT id FROM tasks "
+    "WHERE lease_owner = %s AND lease_until >= now() AND id <> ALL(%s) FOR NO KEY UPDATE SKIP LOCKED)"
 )
 _CANCELLED = CANCELLED.format(owner="%s")
 
@@ -49,11 +51,16 @@ class Heartbeat:
         self._stop.set()
         self._thread.join(timeout=self._lease_seconds)
 
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Where the network is gone, an error in time rather than an answer too late."""
+        patience = int(1000 * self._lease_seconds / 3)
+        return psycopg.connect(self._dsn, connect_timeout=5, tcp_user_timeout=patience, autocommit=True)
+
     def _beat(self) -> None:
         outage, wait = Outage("heartbeats are missed", log.warning), self._lease_seconds / 3
         while not self._stop.wait(wait):
             try:
-                with psycopg.connect(self._dsn, connect_timeout=5, autocommit=True) as connection:
+                with self._connect() as connection:
                     connection.execute(TAKE_ROLE)
                     connection.execute(_BEAT, (self._worker_id,))
                     connection.execute(_RENEW, (self._lease_seconds, self._worker_id, list(self._forgotten)))
