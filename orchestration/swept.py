@@ -20,7 +20,7 @@ from orchestration.run import Runtime, run_task
 from orchestration.wiring import open_runtime
 from orchestration.worker import Worker
 from storage.leases import Claim
-from tasks.executors import EXECUTORS
+from tasks.executors import EXECUTORS, make_executors
 from tasks.executors.record_decision import RecordDecision
 
 
@@ -37,6 +37,8 @@ class Orders(Frozen):
     """Where to write down every point that is reached."""
     lease_seconds: int = 30
     concurrency: int = 4
+    outside: bool = False
+    """Whether what the catalog names is called, rather than its stand-ins."""
 
 
 def stand_ins(engine: AsyncEngine) -> Mapping[str, Executor]:
@@ -78,7 +80,7 @@ async def _serve(orders: Orders) -> None:
         worker_concurrency=orders.concurrency,
         recover_seconds=0.5,
     )
-    async with open_runtime(settings, stand_ins) as runtime:
+    async with open_runtime(settings, make_executors if orders.outside else stand_ins) as runtime:
         worker = Worker(runtime, settings, {Lane.DIRECT: _run_direct})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()

@@ -60,7 +60,11 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/unit/domain/test_strict_json.py",
         "tests/unit/catalog/test_payloads.py",
     ),
-    "exactly once for each kind of target": ("tests/integration/test_exactly_once.py",),
+    "kill -9 around the call of each kind of target, and around each undoing: exactly once": (
+        "tests/faults/test_killed_acting.py",
+        "tests/integration/test_exactly_once.py",
+        "tests/integration/test_rollback.py",
+    ),
     "audit edited, cut in the middle, cut at the tail": (
         "tests/faults/test_audit_commands.py",
         "tests/integration/test_audit_chain.py",

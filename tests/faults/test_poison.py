@@ -1,7 +1,6 @@
 """A task that kills its worker three times in a row is put away; one that gets on between its crashes is not."""
 
 import asyncio
-import multiprocessing
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import pytest
 
 from domain.settings import ROOT, Settings
 from orchestration.run import Runtime
-from orchestration.swept import Orders, serve
+from orchestration.swept import Orders
 from orchestration.wiring import open_runtime
 from tests.faults.control_tasks import ALONE, submit
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["orchestration.swept"])
+from tests.faults.forked import die, end, work
 
 
 @pytest.fixture
@@ -24,20 +21,11 @@ async def runtime(dsn: str, tmp_path: Path) -> AsyncIterator[Runtime]:
         yield made
 
 
-def _work(dsn: str, folder: Path, fault: str = "") -> multiprocessing.process.BaseProcess:
-    log = folder / "worker.log"
-    orders = Orders(dsn=dsn, home=folder / "worker", catalog=ROOT / "pilots", log=log, fault=fault, lease_seconds=600)
-    process = FORKS.Process(target=serve, args=(orders,))
-    process.start()
-    return process
-
-
-def _die_at(dsn: str, folder: Path, fault: str) -> None:
-    process = _work(dsn, folder, fault)
-    process.join(60)
-    assert process.exitcode == -9, (folder / "worker.log").read_text()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE lease_owner IS NOT NULL")
+def _orders(dsn: str, folder: Path, fault: str = "") -> Orders:
+    return Orders(
+        dsn=dsn, home=folder / "worker", catalog=ROOT / "pilots", log=folder / "worker.log", fault=fault,
+        lease_seconds=600,
+    )  # fmt: skip
 
 
 def _row(dsn: str, task_id: str) -> tuple[str, int, str | None]:
@@ -56,13 +44,12 @@ async def _settled(dsn: str, *tasks: str) -> None:
 async def test_three_crashes_in_a_row_are_enough(runtime: Runtime, dsn: str, tmp_path: Path) -> None:
     poison = await submit(runtime, ALONE)
     for number in range(3):
-        await asyncio.to_thread(_die_at, dsn, tmp_path, "intake:inside")
+        await die(_orders(dsn, tmp_path, "intake:inside"))
         assert _row(dsn, poison)[:2] == ("running", number)
     fine = await submit(runtime, ALONE)
-    process = _work(dsn, tmp_path)
+    process = work(_orders(dsn, tmp_path))
     await _settled(dsn, poison, fine)
-    process.terminate()
-    await asyncio.to_thread(process.join, 30)
+    await end(process)
     status, crashes, reason = _row(dsn, poison)
     assert (status, crashes, _row(dsn, fine)[0]) == ("quarantined", 3, "done")
     assert reason
@@ -75,9 +62,8 @@ async def test_three_crashes_in_a_row_are_enough(runtime: Runtime, dsn: str, tmp
 async def test_getting_on_between_crashes_counts_anew(runtime: Runtime, dsn: str, tmp_path: Path) -> None:
     task = await submit(runtime, ALONE)
     for fault in ("intake:after", "plan:after", "guard:after", "execute:after"):
-        await asyncio.to_thread(_die_at, dsn, tmp_path, fault)
-    process = _work(dsn, tmp_path)
+        await die(_orders(dsn, tmp_path, fault))
+    process = work(_orders(dsn, tmp_path))
     await _settled(dsn, task)
-    process.terminate()
-    await asyncio.to_thread(process.join, 30)
+    await end(process)
     assert _row(dsn, task)[0] == "done"
