@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -146,18 +145,11 @@ def _check_plan(file: Path, task_type: TaskType, personas: Collection[str], exec
 def _check_parameters(file: Path, task_type: TaskType, executors: Mapping[str, Parametrised]) -> None:
     """Of each executor that is named: what is wrong must not come out first when it is to act."""
     for index, spec in enumerate(task_type.plan.subtasks):
-        named: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [
-            (spec.executor, spec.executor_parameters, ("executor_parameters",))
-        ]
-        if spec.fallback is not None:
-            named.append((spec.fallback.executor, spec.fallback.parameters, ("fallback", "parameters")))
-        if spec.compensate is not None and spec.compensate.executor is not None:
-            named.append((spec.compensate.executor, spec.compensate.parameters, ("compensate", "parameters")))
-        for name, parameters, place in named:
+        for named in spec.executors():
             try:
-                executors[name].parameters.model_validate(parameters)
+                executors[named.executor].parameters.model_validate(named.parameters)
             except ValidationError as error:
-                raise broken(file, error, ("plan", "subtasks", index, *place)) from error
+                raise broken(file, error, ("plan", "subtasks", index, *named.place)) from error
 
 
 def _check_strategies(file: Path, task_type: TaskType) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from catalog.load import load_catalog
 from deployments import deploy
 from deployments.local import status
 from deployments.pg_binaries import bundled_binaries, unprivileged_account, why_not
@@ -14,10 +15,13 @@ from deployments.plan import plain_dsn
 from deployments.prefect_server import healthy
 from deployments.state import StackState, read_state
 from deployments.strays import find_strays
-from domain.errors import StackError
+from domain.errors import CatalogError, StackError
+from domain.hosts import SETTING
 from domain.model import Frozen
 from domain.settings import ROOT, Settings
 from storage.roles import TAKE_ROLE
+from tasks.called import not_allowed
+from tasks.executors import EXECUTORS
 
 _ROOM_BYTES = 500 * 1024 * 1024
 _UP = "run `parley up`"
@@ -35,7 +39,7 @@ class Ailment(Frozen):
 def examine(settings: Settings) -> list[Ailment]:
     """Look at everything, changing nothing. An empty list means that the stack is well."""
     home = settings.home.resolve()
-    ailments = [*_room(home), *_modes(home), *_catalog(settings), *_prefect_url(settings)]
+    ailments = [*_room(home), *_modes(home), *_catalog(settings), *_outbound(settings), *_prefect_url(settings)]
     try:
         state = read_state(home)
     except StackError as problem:
@@ -72,6 +76,21 @@ def _catalog(settings: Settings) -> list[Ailment]:
     if settings.catalog.is_dir():
         return []
     return [Ailment(problem=f"there is no catalog folder {settings.catalog}", mend="set PARLEY_CATALOG to the pilots")]
+
+
+def _outbound(settings: Settings) -> list[Ailment]:
+    """Whether the hosts that the catalog calls are allowed."""
+    try:
+        catalog = load_catalog(settings.catalog, EXECUTORS)
+    except CatalogError:
+        return []  # whatever works with the catalog says so
+    return [
+        Ailment(
+            problem=f"{one.host}, called by {one.by}, is not named in {SETTING}: such calls are refused",
+            mend=f"add {one.host} to {SETTING} where it may be called, then run `parley down` and `parley up`",
+        )
+        for one in not_allowed(catalog, settings.outbound_hosts, settings.notify_url)
+    ]
 
 
 def _prefect_url(settings: Settings) -> list[Ailment]:

@@ -1,11 +1,21 @@
 """How a task type says what is done when acting goes wrong."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
 from domain.model import Frozen
+
+
+class NamedExecutor(NamedTuple):
+    """An executor that a subtask names."""
+
+    executor: str
+    parameters: Mapping[str, Any]
+    place: tuple[str, ...]
+    """Of the parameters, in the subtask."""
 
 
 class FallbackSpec(Frozen):

@@ -22,6 +22,7 @@ ParleyError
 ├── ExecutorError            the outside refused or failed
 │   ├── SendInDoubt          nothing tells whether it happened
 │   └── ExecutorRejected     it refused for good: a retry would not help
+│       └── OutboundRefused  we refused: it is not to be called, and nothing was sent
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 ├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
@@ -133,6 +134,10 @@ class SendInDoubt(ExecutorError):
 
 class ExecutorRejected(ExecutorError):
     """The executor's target refused for good."""
+
+
+class OutboundRefused(ExecutorRejected):
+    """A host that is not allowed is not called."""
 
 
 class CalibrationUnreadable(ParleyError):

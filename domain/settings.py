@@ -1,9 +1,12 @@
 """Settings, read at the edges and passed as values."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.hosts import AllowedHost, read_hosts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +35,8 @@ class Settings(BaseSettings):
     """How long a call in flight is awaited once its task was cancelled."""
     notify_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     """http(s) URL that is told of requests to people, in a form that Slack takes. It may be a secret."""
+    outbound_hosts: Annotated[tuple[AllowedHost, ...], NoDecode, BeforeValidator(read_hosts)] = ()
+    """Which hosts the webhook executor and notices may call, as a comma list; without one, none."""
     anchor_seconds: float = Field(default=60.0, ge=0)
     """How often a worker anchors the audit chains in the state folder, where they changed; 0: never."""
 

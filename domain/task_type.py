@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec
+from domain.acting import BreakerSpec, CompensateSpec, FallbackSpec, NamedExecutor
 from domain.asking import ApprovalsSpec, Asks
 from domain.guards_spec import GuardsSpec
 from domain.model import Frozen
@@ -140,6 +140,17 @@ class SubtaskSpec(Frozen):
     """Acts while the breaker is open; without one the subtask waits."""
     compensate: CompensateSpec | None = None
     """Undoes what the subtask did, where the task cannot go on."""
+
+    def executors(self) -> tuple[NamedExecutor, ...]:
+        """Each that is named: its own, who stands in for it, who undoes."""
+        named = [NamedExecutor(self.executor, self.executor_parameters, ("executor_parameters",))]
+        if self.fallback is not None:
+            named.append(NamedExecutor(self.fallback.executor, self.fallback.parameters, ("fallback", "parameters")))
+        if self.compensate is not None and self.compensate.executor is not None:
+            named.append(
+                NamedExecutor(self.compensate.executor, self.compensate.parameters, ("compensate", "parameters"))
+            )
+        return tuple(named)
 
 
 class PlanSpec(Frozen):

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
 from domain.approval import QUESTIONS
+from domain.errors import OutboundRefused
 from domain.settings import Settings
 from storage.repositories import notices
 from storage.repositories.notices import ESCALATED, OPENED, Notice
+from tasks.outbound import Outbound
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,10 @@ async def keep_notified(engine: AsyncEngine, catalog: Catalog, settings: Setting
         return
     # It would log every URL, and one with a token in it is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    outbound = Outbound(settings.outbound_hosts)
     while True:
         try:
-            sent = await send_due(engine, urls, settings.notify_url)
+            sent = await send_due(engine, outbound, urls, settings.notify_url)
         except Exception as error:
             log.warning("notices: looking failed, trying again: %s", error)
             sent = 0
@@ -54,14 +57,13 @@ def urls_of(catalog: Catalog) -> dict[str, str]:
     return {name: url for name, url in asked.items() if url is not None}
 
 
-async def send_due(engine: AsyncEngine, urls: Mapping[str, str], usual: str | None) -> int:
+async def send_due(engine: AsyncEngine, outbound: Outbound, urls: Mapping[str, str], usual: str | None) -> int:
     """Take some, and send each; returns how many were taken."""
     types = None if usual is not None else list(urls)
     async with engine.begin() as connection:
         taken = await notices.take_due(connection, types=types, limit=AT_ONCE, seconds=3 * SEND_SECONDS)
     if taken:
-        timeout = httpx.Timeout(SEND_SECONDS)
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+        async with outbound.client(SEND_SECONDS) as client:
             sender = _Sender(engine, client)
             await asyncio.gather(*(sender.handle(one, urls.get(one.task_type, usual or "")) for one in taken))
     return len(taken)
@@ -97,6 +99,8 @@ class _Sender:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 code = await _post(self._client, url, one)
+        except OutboundRefused as refusal:
+            return str(refusal), False
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as problem:
             # Its message may hold the URL, and one with a token in it is a secret.
             return type(problem).__name__, True

@@ -21,7 +21,6 @@ from storage.leases import park, release
 from storage.repositories.tasks import load_task
 from tasks.context import StageContext
 from tasks.dry_run import dry_runs
-from tasks.executors import make_executors
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ class Runtime:
     checkpoints: Pool
     catalog: Catalog
     recaller: Recaller
+    executors: Callable[[AsyncEngine], Mapping[str, Executor]]
     cancel_grace_seconds: float = 10.0
     feed: MemoryFeed | None = None
     """Told to forget what was erased."""
-    executors: Callable[[AsyncEngine], Mapping[str, Executor]] = make_executors
 
     def graphs(self) -> Graphs:
         """A compiled pair for one slot: savers lock inside, so tasks that run at once do not share one."""

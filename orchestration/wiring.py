@@ -1,8 +1,10 @@
 """Where the real parts are put together."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from catalog.load import Catalog, load_catalog
 from domain.action import Executor
 from domain.errors import StackError
+from domain.hosts import SETTING
 from domain.settings import Settings
 from memory.index import QdrantIndex, open_index
 from memory.recall import IndexRecaller
@@ -17,7 +20,11 @@ from orchestration.memory_feed import MemoryFeed
 from orchestration.run import Runtime
 from storage.checkpoints import open_pool
 from storage.engine import async_engine
+from tasks.called import not_allowed
 from tasks.executors import EXECUTORS, make_executors
+from tasks.outbound import Outbound
+
+log = logging.getLogger(__name__)
 
 
 def require_strict_msgpack() -> None:
@@ -29,6 +36,12 @@ def require_strict_msgpack() -> None:
 def catalog_of(settings: Settings) -> Catalog:
     """The catalog that the settings name."""
     return load_catalog(settings.catalog, EXECUTORS)
+
+
+def _warn(catalog: Catalog, settings: Settings) -> None:
+    """Sooner than a task fails of it."""
+    for one in not_allowed(catalog, settings.outbound_hosts, settings.notify_url):
+        log.warning("%s, called by %s, is not named in %s: such calls will be refused", one.host, one.by, SETTING)
 
 
 def _index(settings: Settings) -> QdrantIndex:
@@ -45,13 +58,15 @@ def _index(settings: Settings) -> QdrantIndex:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, executors: Callable[[AsyncEngine], Mapping[str, Executor]] = make_executors
+    settings: Settings, executors: Callable[[AsyncEngine], Mapping[str, Executor]] | None = None
 ) -> AsyncIterator[Runtime]:
-    """Everything a process needs to run tasks. Raises StackError, CatalogError."""
+    """Everything a process needs to run tasks; without `executors`, the real ones. Raises StackError, CatalogError."""
     require_strict_msgpack()
     if settings.database_url is None:
         raise StackError("DATABASE_URL is not set: start the stack with `parley up` and use its commands")
     catalog = catalog_of(settings)
+    if executors is None:
+        _warn(catalog, settings)
     engine = async_engine(settings.database_url, size=settings.worker_concurrency + 4)
     pool = await open_pool(settings.database_url, size=settings.worker_concurrency + 4)
     index = _index(settings)
@@ -65,7 +80,7 @@ async def open_runtime(
             recaller=feed.recaller(IndexRecaller(index)),
             feed=feed,
             cancel_grace_seconds=settings.cancel_grace_seconds,
-            executors=executors,
+            executors=executors or partial(make_executors, outbound=Outbound(settings.outbound_hosts)),
         )
     finally:
         await index.close()

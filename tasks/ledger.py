@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from domain.action import Ability, ActionRequest, ActionStatus, Askable, ExecutorKind
 from domain.approval import EFFECT_UNKNOWN
 from domain.canonical import canonical_json, digest
-from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, SendInDoubt
+from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, OutboundRefused, SendInDoubt
 from domain.faults import reach
 from domain.guard import Effect, Verdict
 from storage.repositories.actions import Standing, close_action, end_action, mark_sent, mark_unsent
@@ -246,6 +246,9 @@ async def note_error(context: StageContext, step: Step, taken: Taken, error: Exe
     """What a failed attempt leaves: retry, opened, failed or unknown."""
     told = told_of(error)
     async with context.work(halted_too=True) as work:
+        if isinstance(error, OutboundRefused) and taken.doubtful:
+            # Nothing went out this time, which tells nothing of the time before.
+            return await give_up_on(context, work, step, told)
         if isinstance(error, ExecutorRejected):
             await _mine(
                 context, step, await end_action(work.connection, taken.request, ActionStatus.FAILED, error=told)

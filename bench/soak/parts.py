@@ -153,6 +153,7 @@ class Worker:
             **os.environ,
             **environment(self.state),
             "PARLEY_CATALOG": str(self.catalog),
+            "PARLEY_OUTBOUND_HOSTS": "127.0.0.1:*",
             "PREFECT_LOGGING_LEVEL": "WARNING",
             "OPENBLAS_NUM_THREADS": "1",
         }

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.action import Executor
 from tasks.executors.record_decision import RecordDecision
 from tasks.executors.webhook import Webhook
+from tasks.outbound import Outbound
 
 EXECUTORS: Mapping[str, type[RecordDecision] | type[Webhook]] = MappingProxyType(
     {
@@ -17,6 +18,6 @@ EXECUTORS: Mapping[str, type[RecordDecision] | type[Webhook]] = MappingProxyType
 )
 
 
-def make_executors(engine: AsyncEngine) -> dict[str, Executor]:
-    """One of each, on this engine."""
-    return {name: make(engine) for name, make in EXECUTORS.items()}
+def make_executors(engine: AsyncEngine, outbound: Outbound) -> dict[str, Executor]:
+    """One of each, on this engine, calling by this way."""
+    return {name: make(engine, outbound) for name, make in EXECUTORS.items()}

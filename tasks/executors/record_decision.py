@@ -11,6 +11,7 @@ from domain.action import Ability, ActionRequest, ExecutorKind, NoParameters
 from domain.canonical import canonical_json
 from domain.errors import LeaseLost
 from storage.tables import records
+from tasks.outbound import Outbound
 
 # A claim by another run and this insert exclude each other on the task's row, so nothing is written past the lease.
 _INSERT = text(
@@ -28,7 +29,8 @@ class RecordDecision:
     name = "record_decision"
     parameters: ClassVar[type[BaseModel]] = NoParameters
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, outbound: Outbound | None = None) -> None:
+        del outbound  # every executor is made alike; this one calls nobody
         # One statement is a transaction by itself: without BEGIN and COMMIT it is one exchange instead of three.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -11,6 +11,7 @@ from domain.action import Ability, ActionRequest, ExecutorKind
 from domain.errors import ExecutorError, ExecutorRejected, SendInDoubt
 from domain.model import Frozen
 from domain.strict_json import JsonRefused, parse_async
+from tasks.outbound import Outbound
 
 MAX_RESPONSE_BYTES = 256 * 1024
 # No byte of the request has left when one of these is raised.
@@ -50,13 +51,17 @@ class WebhookParameters(Frozen):
 
 
 class Webhook:
-    """POSTs the action with its key and fence. 4xx is a refusal, anything else but 2xx a failure."""
+    """POSTs the action with its key and fence. 4xx is a refusal, anything else but 2xx a failure.
+
+    A host that is not allowed raises OutboundRefused, and nothing is sent.
+    """
 
     name = "webhook"
     parameters: ClassVar[type[BaseModel]] = WebhookParameters
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, outbound: Outbound) -> None:
         del engine  # every executor is made alike; this one keeps nothing in Postgres
+        self._outbound = outbound
 
     def ability(self, parameters: Mapping[str, Any]) -> Ability:
         """As the parameters declare it. Raises ExecutorRejected."""
@@ -71,7 +76,7 @@ class Webhook:
         body = {"task": request.task_id, "subtask": request.subtask_id, "action": request.action}
         headers = {"Idempotency-Key": request.idempotency_key, "Fence": str(request.fence)}
         try:
-            code, content = await _exchange(
+            code, content = await self._exchange(
                 parameters, "POST", parameters.url, json={**body, "arguments": request.arguments}, headers=headers
             )
         except _NOT_SENT as error:
@@ -94,7 +99,7 @@ class Webhook:
             raise ExecutorError(f"webhook {parameters.url} cannot be asked")
         url = httpx.URL(parameters.query_url).copy_merge_params({"key": request.idempotency_key})
         try:
-            code, content = await _exchange(parameters, "GET", url)
+            code, content = await self._exchange(parameters, "GET", url)
         except httpx.HTTPError as error:
             raise ExecutorError(f"webhook {parameters.query_url}: {type(error).__name__}: {error}") from error
         if code == 404:
@@ -103,23 +108,22 @@ class Webhook:
             raise ExecutorError(f"webhook {parameters.query_url} answered {code}")
         return {"status": str(code), "body": content, "asked": True}
 
+    async def _exchange(
+        self, parameters: WebhookParameters, method: str, url: str | httpx.URL, **options: Any
+    ) -> tuple[int, Any]:
+        """The answer's code, and its body as JSON."""
+        async with (
+            self._outbound.client(parameters.timeout_seconds) as client,
+            client.stream(method, url, **options) as response,
+        ):
+            return response.status_code, await _read(response)
+
 
 def _parameters(given: Mapping[str, Any]) -> WebhookParameters:
     try:
         return WebhookParameters.model_validate(given)
     except ValidationError as error:
         raise ExecutorRejected(f"webhook parameters: {error.errors()[0]['msg']}") from error
-
-
-async def _exchange(
-    parameters: WebhookParameters, method: str, url: str | httpx.URL, **options: Any
-) -> tuple[int, Any]:
-    """The answer's code, and its body as JSON."""
-    async with (
-        httpx.AsyncClient(timeout=parameters.timeout_seconds, follow_redirects=False) as client,
-        client.stream(method, url, **options) as response,
-    ):
-        return response.status_code, await _read(response)
 
 
 async def _read(response: httpx.Response) -> Any:

@@ -1,11 +1,11 @@
 """A real HTTP server that takes notices, and can be told to misbehave."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.fakes.server import FakeHandler, serving
 
 
 class FakeHook:
@@ -38,9 +38,9 @@ def fake_hook() -> Iterator[FakeHook]:
     """The hook on a free local port, in a thread."""
     hook = FakeHook()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(FakeHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.body()
             with hook.lock:
                 hook.keys.append(self.headers["Idempotency-Key"])
                 hook.bodies.append(body)
@@ -52,28 +52,8 @@ def fake_hook() -> Iterator[FakeHook]:
             if hanging or dropping:
                 self.close_connection = True
                 return
-            try:
-                self.send_response(code)
-                if 300 <= code < 400:
-                    self.send_header("Location", hook.location)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
-            except (BrokenPipeError, ConnectionResetError):
-                return  # the caller gave up
+            self.answer(code, {}, **({"Location": hook.location} if 300 <= code < 400 else {}))
 
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    hook.url = f"http://127.0.0.1:{server.server_port}/services/T0/token-that-is-secret"
-    try:
+    with serving(Handler, hook.released) as url:
+        hook.url = f"{url}/services/T0/token-that-is-secret"
         yield hook
-    finally:
-        hook.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

@@ -1,11 +1,11 @@
 """A hand-written OpenAI chat endpoint that answers as it is told."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.fakes.server import FakeHandler, serving
 
 
 class FakeOpenAI:
@@ -39,35 +39,14 @@ def fake_openai(**answer: Any) -> Iterator[FakeOpenAI]:
     fake = FakeOpenAI(**answer)
     released = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(FakeHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            fake.requests.append(json.loads(body))
+            fake.requests.append(self.body())
             fake.keys.append(self.headers.get("authorization", ""))
             if fake.delay:
                 released.wait(fake.delay)
-            data = json.dumps(fake.answer()).encode()
-            try:
-                self.send_response(fake.status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except (BrokenPipeError, ConnectionResetError):
-                return  # the caller gave up, which is what a time-out test wants
+            self.answer(fake.status, fake.answer())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    fake.base_url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
+    with serving(Handler, released) as url:
+        fake.base_url = f"{url}/v1"
         yield fake
-    finally:
-        released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

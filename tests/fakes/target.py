@@ -1,14 +1,13 @@
 """A real HTTP server that acts when it is told to, and can be told to misbehave."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from domain.action import ExecutorKind
+from tests.fakes.server import FakeHandler, serving
 
 
 class FakeTarget:
@@ -70,10 +69,9 @@ def fake_target(kind: ExecutorKind = ExecutorKind.DEDUP) -> Iterator[FakeTarget]
     """The target on a free local port, in a thread."""
     target = FakeTarget(kind)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(FakeHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            code = target.act(self.headers["Idempotency-Key"], int(self.headers["Fence"]), body)
+            code = target.act(self.headers["Idempotency-Key"], int(self.headers["Fence"]), self.body())
             if target.hang and code == 200:
                 target.hang -= 1
                 target.released.wait(30)
@@ -82,35 +80,12 @@ def fake_target(kind: ExecutorKind = ExecutorKind.DEDUP) -> Iterator[FakeTarget]
                 target.lose -= 1
                 self.close_connection = True
                 return
-            self._answer(code, {"receipt": len(target.effects), **target.answer})
+            self.answer(code, {"receipt": len(target.effects), **target.answer})
 
         def do_GET(self) -> None:
             key = parse_qs(urlsplit(self.path).query)["key"][0]
             target.questions.append(key)
-            self._answer(200 if key in target.effects else 404, {"key": key})
+            self.answer(200 if key in target.effects else 404, {"key": key})
 
-        def _answer(self, code: int, body: dict[str, Any]) -> None:
-            content = json.dumps(body).encode()
-            try:
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-            except (BrokenPipeError, ConnectionResetError):
-                return  # the caller gave up
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    target.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler, target.released) as target.url:
         yield target
-    finally:
-        target.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

@@ -16,6 +16,7 @@ from domain.task import Lane
 from orchestration.submission import submit_cases
 from orchestration.wiring import catalog_of
 from storage.engine import async_engine
+from tests.fakes.server import OUTBOUND_HOSTS
 
 FULL = os.environ.get("PARLEY_FAULTS") == "full"
 """Whether the long ones are asked for."""
@@ -35,6 +36,7 @@ def environment(dsn: str, folder: Path, **more: str) -> dict[str, str]:
         "PARLEY_LEASE_SECONDS": "4",
         "PARLEY_WORKER_CONCURRENCY": "4",
         "PARLEY_RECOVER_SECONDS": "1",
+        "PARLEY_OUTBOUND_HOSTS": OUTBOUND_HOSTS,
         **more,
     }
 

@@ -8,12 +8,14 @@ import pytest
 from domain.settings import Settings
 from orchestration.run import Runtime
 from orchestration.wiring import open_runtime
+from tests.fakes.server import OUTBOUND_HOSTS
 
 
 @pytest.fixture
 def settings(dsn: str, tmp_path: Path) -> Settings:
     """Settings of a stack of the test's own."""
-    return Settings(home=tmp_path / "state", database_url=dsn, worker_concurrency=4, lease_seconds=4)
+    own = {"home": tmp_path / "state", "database_url": dsn, "outbound_hosts": OUTBOUND_HOSTS}
+    return Settings(**own, worker_concurrency=4, lease_seconds=4)
 
 
 @pytest.fixture

@@ -48,6 +48,31 @@ async def test_one_effect_wherever_it_dies(settings: Settings, tmp_path: Path, k
                 assert len(target.requests) == 1
 
 
+@pytest.mark.parametrize("kind", [ExecutorKind.DEDUP, ExecutorKind.QUERY])
+async def test_a_doubtful_action_whose_host_is_no_longer_allowed_is_for_a_person(
+    settings: Settings, tmp_path: Path, kind: ExecutorKind
+) -> None:
+    """Nothing can be sent or asked, which does not mean that nothing happened."""
+    with fake_target(kind) as target:
+        catalog = write_steps(tmp_path, {"pay": {"executor_parameters": target.parameters()}})
+        async with acting(settings, catalog) as stage:
+            task_id = await stage.submit()
+            with crash_at("execute:after_call"), pytest.raises(Crash):
+                await stage.run(task_id)
+        async with acting(settings.model_copy(update={"outbound_hosts": ()}), catalog) as stage:
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert (await stage.actions(task_id))["pay"] == ("unknown", 2)
+            [(cause, error)] = await stage.rows(
+                "SELECT p.cause, a.error FROM approvals p JOIN actions a USING (task_id) WHERE p.task_id = :id", task_id
+            )
+            assert (cause, "PARLEY_OUTBOUND_HOSTS" in error) == ("effect_unknown", True)
+            assert (len(target.requests), target.questions) == (1, [])
+            assert await stage.rows("SELECT executor FROM breakers WHERE failures > 0 AND executor LIKE :id", "%") == []
+            await stage.answer(task_id, "done")
+            assert await stage.run_on(task_id) is TaskStatus.DONE
+    assert len(target.effects) == 1
+
+
 @pytest.mark.parametrize("place", POINTS)
 async def test_a_blind_target_is_never_sent_a_doubtful_action_again(
     settings: Settings, tmp_path: Path, place: str

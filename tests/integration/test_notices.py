@@ -12,17 +12,21 @@ from pydantic import ValidationError
 
 from control_plane.services import inbox
 from deployments.postgres import PostgresServer
+from domain.hosts import AllowedHost
 from domain.settings import Settings
 from domain.task import TaskStatus
 from orchestration.notices import message, send_due, urls_of
 from orchestration.recovery import recover
 from storage.repositories.notices import Notice
+from tasks.outbound import Outbound
 from tests.conftest import fresh_database
 from tests.fakes.hook import FakeHook, fake_hook
+from tests.fakes.server import OUTBOUND_HOSTS
 from tests.integration.acting import Acting, Crash, acting, crash_at
 from tests.integration.approving import open_one, overridable, parked, say, write_asked
 from tests.integration.five_subtasks import CLAIM
 
+LOCAL = Outbound([AllowedHost.read(OUTBOUND_HOSTS)])
 CHAIN = [{"role": "head", "after": "PT1H"}]
 
 
@@ -39,7 +43,7 @@ def hook() -> Iterator[FakeHook]:
 
 
 async def _send(stage: Acting, hook: FakeHook) -> int:
-    return await send_due(stage.runtime.engine, {}, hook.url)
+    return await send_due(stage.runtime.engine, LOCAL, {}, hook.url)
 
 
 async def _rows(stage: Acting, task_id: str) -> list[tuple[Any, ...]]:
@@ -148,6 +152,21 @@ async def test_no_redirect_is_followed(settings: Settings, tmp_path: Path, hook:
         ]
 
 
+async def test_a_host_that_is_not_allowed_is_not_called_and_the_notice_says_so(
+    settings: Settings, tmp_path: Path, hook: FakeHook
+) -> None:
+    async with acting(settings, write_asked(tmp_path)) as stage:
+        task_id = await parked(stage)
+        assert await send_due(stage.runtime.engine, Outbound([]), {}, hook.url) == 1
+        host = hook.url.split("/")[2]
+        why = f"{host} is not a host that may be called: name it in PARLEY_OUTBOUND_HOSTS"
+        assert await _rows(stage, task_id) == [("opened", 1, False, True, why)]
+        assert (await open_one(stage, task_id))["asked"]["not_sent"] == why
+        await _hurry(stage, task_id)
+        assert await _send(stage, hook) == 0
+        assert hook.keys == []
+
+
 async def test_a_hook_that_hangs_is_left(
     settings: Settings, tmp_path: Path, hook: FakeHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,8 +234,8 @@ async def test_a_task_type_may_have_a_url_of_its_own(settings: Settings, tmp_pat
         await parked(stage)
         urls = urls_of(stage.runtime.catalog)
         assert urls == {"claim": hook.url}
-        assert await send_due(stage.runtime.engine, {}, None) == 0
-        assert await send_due(stage.runtime.engine, urls, "http://127.0.0.1:9/elsewhere") == 1
+        assert await send_due(stage.runtime.engine, LOCAL, {}, None) == 0
+        assert await send_due(stage.runtime.engine, LOCAL, urls, "http://127.0.0.1:9/elsewhere") == 1
         assert len(hook.keys) == 1
 
 

@@ -1,10 +1,8 @@
 """The webhook executor against a server that misbehaves."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,50 +17,36 @@ from orchestration.run import Runtime, run_task
 from orchestration.submission import submit_task
 from orchestration.wiring import open_runtime
 from storage.leases import claim_one
+from tests.fakes.server import FakeHandler, serving
 from tests.integration.five_subtasks import CLAIM, write_claims
 
 
-class Target(ThreadingHTTPServer):
+class Target:
     """Answers with the given status codes in turn, the last one again and again, and does an effect once for a key."""
 
     def __init__(self, codes: list[int]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.codes = codes
+        self.url = ""
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self.effects: dict[str, dict[str, Any]] = {}
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Target
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = self.headers["Idempotency-Key"]
-        code = self.server.codes.pop(0) if len(self.server.codes) > 1 else self.server.codes[0]
-        self.server.seen.append((key, body))
-        if code < 500:
-            self.server.effects.setdefault(key, body)
-        answer = json.dumps({"receipt": len(self.server.effects)}).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-
 @contextmanager
 def _target(codes: list[int]) -> Iterator[Target]:
-    server = Target(codes)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    target = Target(codes)
+
+    class Handler(FakeHandler):
+        def do_POST(self) -> None:
+            body, key = self.body(), self.headers["Idempotency-Key"]
+            code = target.codes.pop(0) if len(target.codes) > 1 else target.codes[0]
+            target.seen.append((key, body))
+            if code < 500:
+                target.effects.setdefault(key, body)
+            self.answer(code, {"receipt": len(target.effects)})
+
+    with serving(Handler, threading.Event()) as url:
+        target.url = f"{url}/act"
+        yield target
 
 
 def _catalog(root: Path, url: str, attempts: int) -> Path:
@@ -96,7 +80,7 @@ async def _action(runtime: Runtime, task_id: str) -> dict[str, Any]:
 
 async def test_failures_that_pass_are_tried_again_under_one_key(settings: Settings, tmp_path: Path) -> None:
     with _target([500, 503, 200]) as target:
-        catalog = _catalog(tmp_path, f"http://127.0.0.1:{target.server_port}/act", attempts=3)
+        catalog = _catalog(tmp_path, target.url, attempts=3)
         task_id, status, action = await _decide(settings, catalog)
     assert status is TaskStatus.DONE
     assert (action["status"], action["attempts"]) == ("done", 3)
@@ -108,7 +92,7 @@ async def test_failures_that_pass_are_tried_again_under_one_key(settings: Settin
 
 async def test_a_refusal_ends_it_at_once_with_its_reason(settings: Settings, tmp_path: Path) -> None:
     with _target([400]) as target:
-        catalog = _catalog(tmp_path, f"http://127.0.0.1:{target.server_port}/act", attempts=3)
+        catalog = _catalog(tmp_path, target.url, attempts=3)
         _, status, action = await _decide(settings, catalog)
     assert status is TaskStatus.FAILED
     assert (action["status"], action["attempts"], len(target.seen)) == ("failed", 1, 1)
@@ -119,7 +103,7 @@ async def test_a_refusal_ends_it_at_once_with_its_reason(settings: Settings, tmp
 @pytest.mark.parametrize("code", [500, 429, 302])
 async def test_attempts_are_limited(settings: Settings, tmp_path: Path, code: int) -> None:
     with _target([code]) as target:
-        catalog = _catalog(tmp_path, f"http://127.0.0.1:{target.server_port}/act", attempts=2)
+        catalog = _catalog(tmp_path, target.url, attempts=2)
         _, status, action = await _decide(settings, catalog)
     assert status is TaskStatus.FAILED
     assert (action["status"], action["attempts"], len(target.seen)) == ("failed", 2, 2)
@@ -128,16 +112,33 @@ async def test_attempts_are_limited(settings: Settings, tmp_path: Path, code: in
 
 async def test_a_target_that_is_away_fails_the_task(settings: Settings, tmp_path: Path) -> None:
     with _target([200]) as target:
-        url = f"http://127.0.0.1:{target.server_port}/act"
+        url = target.url
     _, status, action = await _decide(settings, _catalog(tmp_path, url, attempts=2))
     assert status is TaskStatus.FAILED
     assert (action["status"], action["attempts"]) == ("failed", 2)
     assert "ConnectError" in action["error"]
 
 
+async def test_a_host_that_is_not_allowed_ends_it_at_once_and_nothing_is_sent(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _target([200]) as target:
+        nobody = settings.model_copy(update={"outbound_hosts": ()})
+        _, status, action = await _decide(nobody, _catalog(tmp_path, target.url, attempts=3))
+    assert status is TaskStatus.FAILED
+    assert (action["status"], action["attempts"], target.seen) == ("failed", 1, [])
+    host = target.url.removeprefix("http://").removesuffix("/act")
+    why = f"OutboundRefused: {host} is not a host that may be called: name it in PARLEY_OUTBOUND_HOSTS"
+    assert (action["error"], why in action["reason"]) == (why, True)
+    assert f"{host}, called by claim.coverage, is not named in PARLEY_OUTBOUND_HOSTS" in caplog.text
+    async with open_runtime(settings) as runtime, runtime.engine.connect() as connection:
+        sql = text("SELECT count(*) FROM breakers WHERE executor = :target")
+        assert await connection.scalar(sql, {"target": f"webhook {host}"}) == 0
+
+
 async def test_an_answer_that_policy_refuses_is_withheld(settings: Settings, tmp_path: Path) -> None:
     with _target([200]) as target:
-        catalog = _catalog(tmp_path, f"http://127.0.0.1:{target.server_port}/act", attempts=2)
+        catalog = _catalog(tmp_path, target.url, attempts=2)
         with (catalog / "claim" / "policies.cedar").open("a") as policies:
             policies.write(
                 '@id("NO-ANSWER") @effect("deny") @reason("not for the records") @owner("claims")\n'

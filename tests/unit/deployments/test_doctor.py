@@ -9,7 +9,9 @@ from deployments.doctor import examine
 from deployments.local import connect, status
 from deployments.state import StackState, write_state
 from domain.errors import StackError
+from domain.hosts import AllowedHost
 from domain.settings import Settings
+from tests.integration.acting import write_steps
 
 
 @pytest.fixture
@@ -63,6 +65,16 @@ def test_other_settings(settings: Settings, tmp_path: Path) -> None:
     found = problems(settings.model_copy(update=changed))
     for part in ("PREFECT_API_URL is set", "the embedded Postgres cannot be run", "no catalog folder"):
         assert part in found
+
+
+def test_hosts_that_are_called_and_not_allowed(settings: Settings, tmp_path: Path) -> None:
+    catalog = write_steps(tmp_path / "made", {"pay": {"executor_parameters": {"url": "https://pay.example:8443/act"}}})
+    calling = settings.model_copy(update={"catalog": catalog})
+    ailments = {ailment.problem: ailment.mend for ailment in examine(calling)}
+    problem = "pay.example:8443, called by claim.pay, is not named in PARLEY_OUTBOUND_HOSTS: such calls are refused"
+    assert "add pay.example:8443 to PARLEY_OUTBOUND_HOSTS" in ailments[problem]
+    allowed = calling.model_copy(update={"outbound_hosts": (AllowedHost.read("pay.example:8443"),)})
+    assert "PARLEY_OUTBOUND_HOSTS" not in problems(allowed)
 
 
 def test_no_room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,17 @@ import pytest
 from domain.action import Askable, ExecutorKind
 from domain.errors import ExecutorRejected
 from tasks.executors.webhook import Webhook
+from tasks.outbound import Outbound
 
 URL = "https://pay.example:8443/act"
 
 
+def _webhook() -> Webhook:
+    return Webhook(None, Outbound([]))  # type: ignore[arg-type]
+
+
 def _ability(**parameters: Any) -> Any:
-    return Webhook(None).ability({"url": URL, **parameters})  # type: ignore[arg-type]
+    return _webhook().ability({"url": URL, **parameters})
 
 
 def test_a_target_honours_keys_unless_declared_otherwise() -> None:
@@ -27,7 +32,7 @@ def test_a_target_honours_keys_unless_declared_otherwise() -> None:
 def test_a_target_that_can_be_asked_says_where_and_how_long_a_send_may_take() -> None:
     ability = _ability(kind="query", query_url="https://pay.example/ask", max_send_seconds=90)
     assert (ability.kind, ability.max_send_seconds) == (ExecutorKind.QUERY, 90)
-    assert isinstance(Webhook(None), Askable)  # type: ignore[arg-type]
+    assert isinstance(_webhook(), Askable)
 
 
 @pytest.mark.parametrize(
