@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain import faults
 from domain.action import Executor
+from domain.hosts import AllowedHost
 from domain.model import Frozen
 from domain.settings import Settings
 from domain.task import Lane
@@ -20,7 +21,7 @@ from orchestration.run import Runtime, run_task
 from orchestration.wiring import open_runtime
 from orchestration.worker import Worker
 from storage.leases import Claim
-from tasks.executors import EXECUTORS, make_executors
+from tasks.executors import EXECUTORS
 from tasks.executors.record_decision import RecordDecision
 
 
@@ -37,8 +38,8 @@ class Orders(Frozen):
     """Where to write down every point that is reached."""
     lease_seconds: int = 30
     concurrency: int = 4
-    outside: bool = False
-    """Whether what the catalog names is called, rather than its stand-ins."""
+    outbound_hosts: tuple[AllowedHost, ...] = ()
+    """What may be called; where there is none, executors have stand-ins."""
 
 
 def stand_ins(engine: AsyncEngine) -> Mapping[str, Executor]:
@@ -79,8 +80,9 @@ async def _serve(orders: Orders) -> None:
         lease_seconds=orders.lease_seconds,
         worker_concurrency=orders.concurrency,
         recover_seconds=0.5,
+        outbound_hosts=orders.outbound_hosts,
     )
-    async with open_runtime(settings, make_executors if orders.outside else stand_ins) as runtime:
+    async with open_runtime(settings, None if orders.outbound_hosts else stand_ins) as runtime:
         worker = Worker(runtime, settings, {Lane.DIRECT: _run_direct})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()

@@ -10,6 +10,7 @@ import pytest
 from domain.action import ExecutorKind
 from domain.settings import Settings
 from orchestration.swept import Orders
+from tests.fakes.server import OUTBOUND_HOSTS
 from tests.fakes.target import FakeTarget, fake_target
 from tests.faults.forked import die, end, work
 from tests.faults.workers import FULL
@@ -24,7 +25,7 @@ ACTING = [ExecutorKind.DEDUP, ExecutorKind.FENCED, ExecutorKind.QUERY]
 
 @pytest.fixture
 def settings(dsn: str, tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "state", database_url=dsn)
+    return Settings(home=tmp_path / "state", database_url=dsn, outbound_hosts=OUTBOUND_HOSTS)
 
 
 class Killed:
@@ -60,7 +61,7 @@ async def _killed(settings: Settings, tmp_path: Path, steps: dict[str, dict[str,
         catalog=catalog,
         log=tmp_path / "worker.log",
         fault=f"{point[0]}@{point[1]}",
-        outside=True,
+        outbound_hosts=settings.outbound_hosts,
     )
     async with acting(settings, catalog) as stage:
         task_id = await stage.submit()
