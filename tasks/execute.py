@@ -62,8 +62,9 @@ class Doing:
         sender = next((at for at, way in enumerate(step.ways) if action and way.recorded == action.executor), 0)
         if ready.standing.doubtful and abilities[sender].kind is ExecutorKind.BLIND:
             return await ledger.fail(context, work, self, CRASHED)
-        if (work.overdue or ready.halted) and action is None:
-            # No call starts past the task's deadline or behind a halt; dispatch meets the same and ends the task.
+        if work.overdue or ready.halted:
+            # No call starts past the task's deadline or behind a halt, a repeat no more than the first: what is in
+            # doubt is for its target or a person to tell. Dispatch meets the same and ends the task.
             return {"ended": "later", "seconds": 0.0}
         request = await _request(context, work, step.spec, ready)
         return await ledger.take(context, work, step, ready.standing, request)
@@ -91,8 +92,8 @@ async def _request(context: StageContext, work: UnitOfWork, spec: SubtaskSpec, r
     decision, verdict = ready.decision, ready.verdict
     if verdict is None or verdict.effect is not Effect.ALLOW:
         raise ExecutorRejected(f"subtask {spec.id}: the guard has not allowed its action")
-    # What was sent once is sent again under the same key: it may have happened already.
-    if ready.standing.action is None and verdict.policy_hash != context.gate.policy_hash:
+    # What may have been sent is sent again under the same key: it may have happened already.
+    if not ready.standing.doubtful and verdict.policy_hash != context.gate.policy_hash:
         raise ExecutorRejected(f"subtask {spec.id}: the policies have changed since the guard looked")
     approval = None
     if verdict.approval_id is not None:
