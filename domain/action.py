@@ -47,6 +47,8 @@ class Ability(Frozen):
     """Names the target; its circuit breaker goes by it."""
     max_send_seconds: float = Field(default=0.0, ge=0.0)
     """A `query` target's "not there" is believed this long after a send: the send may still be under way before."""
+    call_seconds: float = Field(default=15.0, gt=0.0)
+    """How long one call may take: the stage that makes it is given as long."""
 
 
 class ActionRequest(Frozen):

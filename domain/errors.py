@@ -21,8 +21,9 @@ ParleyError
 ├── ModelRefused             a fitted model is not the one that was shipped
 ├── ExecutorError            the outside refused or failed
 │   ├── SendInDoubt          nothing tells whether it happened
-│   └── ExecutorRejected     it refused for good: a retry would not help
-│       └── OutboundRefused  we refused: it is not to be called, and nothing was sent
+│   └── ExecutorRejected     refused for good: a retry would not help
+│       ├── OutboundRefused  by us: it is not to be called, and nothing was sent
+│       └── TargetRefused    by the target itself, which works
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 ├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
@@ -133,7 +134,11 @@ class SendInDoubt(ExecutorError):
 
 
 class ExecutorRejected(ExecutorError):
-    """The executor's target refused for good."""
+    """It will not be done, however often it is tried."""
+
+
+class TargetRefused(ExecutorRejected):
+    """The target itself said so: it works, and did nothing for this request."""
 
 
 class OutboundRefused(ExecutorRejected):

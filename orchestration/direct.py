@@ -1,10 +1,11 @@
 """The direct lane: a stage's policy applied by tenacity, without a Prefect run."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter, wait_fixed
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential, wait_fixed
 
 from orchestration.stages import StageResult, Stages, hold_round
 from tasks.context import StageContext
@@ -20,18 +21,23 @@ async def run_direct(
     arguments: tuple[Any, ...],
 ) -> StageResult:
     """Run the stage, with retries and a time-out for each attempt."""
-    wait = (
-        wait_exponential_jitter(policy.backoff_seconds, MAX_WAIT_SECONDS, jitter=policy.jitter)
-        if policy.exponential
-        else wait_fixed(policy.backoff_seconds)
-    )
     async for attempt in AsyncRetrying(
-        stop=stop_after_attempt(policy.attempts), wait=wait, retry=retry_if_exception(is_transient), reraise=True
+        stop=stop_after_attempt(policy.attempts),
+        wait=waits_of(policy),
+        retry=retry_if_exception(is_transient),
+        reraise=True,
     ):
         with attempt:
             async with asyncio.timeout(policy.timeout_seconds):
                 return await stage(context, *arguments)
     raise AssertionError("tenacity re-raises the last error")
+
+
+def waits_of(policy: StagePolicy, draw: Callable[[], float] = random.random) -> Callable[[RetryCallState], float]:
+    """How long each wait is, in seconds, the random share on top included; `draw` is from 0 to 1."""
+    fixed = wait_fixed(policy.backoff_seconds)
+    plain = wait_exponential(policy.backoff_seconds, MAX_WAIT_SECONDS) if policy.exponential else fixed
+    return lambda state: plain(state) * (1 + policy.jitter * draw())
 
 
 DIRECT = Stages(run=run_direct, run_round=hold_round)

@@ -1,7 +1,7 @@
 """The stage functions as one value, so that a lane is a choice of wrapping and nothing else."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tasks.approve import ANSWER_POLICY, collect_answer
@@ -26,6 +26,7 @@ from tasks.plan import plan
 from tasks.policy import StagePolicy
 from tasks.report import POLICY as REPORT_POLICY
 from tasks.report import report
+from tasks.steps import Step, step_of, undo_step
 
 StageResult = dict[str, Any]
 Runner = Callable[
@@ -68,8 +69,8 @@ class Stages:
 
     async def execute(self, context: StageContext, subtask_id: str) -> StageResult:
         """See tasks.execute."""
-        spec = context.task_type.subtask(subtask_id)
-        return await self.run(policy_of(spec), execute_stage, context, (subtask_id,))
+        step = step_of(context.task_type.subtask(subtask_id))
+        return await self.run(_policy(context, step), execute_stage, context, (subtask_id,))
 
     async def give_up(self, context: StageContext, subtask_id: str, error: str) -> StageResult:
         """See tasks.execute.give_up."""
@@ -81,8 +82,8 @@ class Stages:
 
     async def undo(self, context: StageContext, subtask_id: str) -> StageResult:
         """See tasks.compensate.undo."""
-        policy = replace(policy_of(context.task_type.subtask(subtask_id)), stage="undo")
-        return await self.run(policy, undo_stage, context, (subtask_id,))
+        step = undo_step(context.task_type.subtask(subtask_id))
+        return await self.run(_policy(context, step), undo_stage, context, (subtask_id,))
 
     async def give_up_undo(self, context: StageContext, subtask_id: str, error: str) -> StageResult:
         """See tasks.compensate.give_up_undo."""
@@ -95,6 +96,12 @@ class Stages:
     async def report(self, context: StageContext, denied: str | None, halted: str | None) -> StageResult:
         """See tasks.report."""
         return await self.run(REPORT_POLICY, report, context, (denied, halted))
+
+
+def _policy(context: StageContext, step: Step) -> StagePolicy:
+    """Of a stage that acts. Raises ExecutorRejected where the parameters cannot be used."""
+    longest = max(ability.call_seconds for ability in step.abilities(context))
+    return policy_of(step.spec, longest, "undo" if step.undoes else "execute")
 
 
 async def hold_round(stages: Stages, context: StageContext, subtask_id: str, round: int) -> StageResult:

@@ -210,7 +210,7 @@ class Undoing:
             return await ledger.fail(context, work, self, action.error or "its action failed")
         if action is not None and action.status in (ActionStatus.DONE, ActionStatus.UNKNOWN):
             return {"ended": action.status.value}
-        if standing.doubtful and ability.kind is ExecutorKind.BLIND:
+        if not standing.may_go_on(ability.kind):
             return await ledger.fail(context, work, self, CRASHED)
         return await ledger.take(context, work, step, standing, await _request(context, work, step))
 

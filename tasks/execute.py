@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from domain.action import ENDED_ACTION, ActionRequest, ActionStatus, ExecutorKind
+from domain.action import ENDED_ACTION, ActionRequest, ActionStatus
 from domain.errors import ExecutorRejected
 from domain.guard import Effect
 from domain.task import SubtaskStatus
@@ -20,9 +20,12 @@ from tasks.policy import StagePolicy
 from tasks.steps import Step, step_of
 
 
-def policy_of(spec: SubtaskSpec) -> StagePolicy:
-    """The retry rule that the task type gives the subtask."""
-    return StagePolicy("execute", attempts=spec.retry.attempts, exponential=spec.retry.backoff == "exponential")
+def policy_of(spec: SubtaskSpec, call_seconds: float = 15.0, stage: str = "execute") -> StagePolicy:
+    """The retry rule that the task type gives the subtask, with time for a question and a call of so long."""
+    exponential = spec.retry.backoff == "exponential"
+    return StagePolicy(
+        stage, attempts=spec.retry.attempts, exponential=exponential, timeout_seconds=2 * call_seconds + 30
+    )
 
 
 async def execute(context: StageContext, subtask_id: str) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class Doing:
                 await self.failed(work, action.error or "its action failed")
             return {"ended": action.status.value}
         sender = next((at for at, way in enumerate(step.ways) if action and way.recorded == action.executor), 0)
-        if ready.standing.doubtful and abilities[sender].kind is ExecutorKind.BLIND:
+        if not ready.standing.may_go_on(abilities[sender].kind):
             return await ledger.fail(context, work, self, CRASHED)
         if work.overdue or ready.halted:
             # No call starts past the task's deadline or behind a halt, a repeat no more than the first: what is in

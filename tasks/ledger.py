@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from domain.action import Ability, ActionRequest, ActionStatus, Askable, ExecutorKind
 from domain.approval import EFFECT_UNKNOWN
 from domain.canonical import canonical_json, digest
-from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, OutboundRefused, SendInDoubt
+from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, SendInDoubt, TargetRefused
 from domain.faults import reach
 from domain.guard import Effect, Verdict
 from storage.repositories.actions import Standing, close_action, end_action, mark_sent, mark_unsent
@@ -246,8 +246,10 @@ async def note_error(context: StageContext, step: Step, taken: Taken, error: Exe
     """What a failed attempt leaves: retry, opened, failed or unknown."""
     told = told_of(error)
     async with context.work(halted_too=True) as work:
-        if isinstance(error, OutboundRefused) and taken.doubtful:
-            # Nothing went out this time, which tells nothing of the time before.
+        if isinstance(error, TargetRefused):
+            await _works_again(work, step, taken)
+        if isinstance(error, ExecutorRejected) and taken.doubtful:
+            # This send was refused, by the target or by us; an earlier one may stand.
             return await give_up_on(context, work, step, told)
         if isinstance(error, ExecutorRejected):
             await _mine(
@@ -279,8 +281,13 @@ async def _mine(context: StageContext, step: Step, held: bool) -> None:
 
 
 async def _write_done(context: StageContext, work: UnitOfWork, step: Step, taken: Taken, response: str) -> None:
-    """Step 5; a target that failed before works again. Raises LeaseLost."""
+    """Step 5. Raises LeaseLost."""
     await _mine(context, step, await end_action(work.connection, taken.request, ActionStatus.DONE, response=response))
+    await _works_again(work, step, taken)
+
+
+async def _works_again(work: UnitOfWork, step: Step, taken: Taken) -> None:
+    """A target that failed before has answered."""
     if taken.failures:
         await close_breaker(work.connection, taken.ability.target)
         if taken.failures >= step.spec.breaker.failures:

@@ -47,7 +47,7 @@ _CLOSE = text(
 HALTED = "EXISTS (SELECT FROM verdicts h WHERE h.task_id = {task} AND h.effect = 'halt')"
 """Whether policy halted the task."""
 _STANDING = (
-    "(SELECT jsonb_build_object('status', a.status, 'executor', a.executor, 'attempts', a.attempts, "
+    "(SELECT jsonb_build_object('status', a.status, 'executor', a.executor, 'kind', a.kind, 'attempts', a.attempts, "
     "'request', a.request, 'sent_ago', EXTRACT(EPOCH FROM clock_timestamp() - a.sent_at), 'error', a.error) "
     f"FROM actions a WHERE a.task_id = :task AND a.subtask_id = :step) AS action, {BREAKERS} AS breakers"
 )
@@ -70,6 +70,8 @@ class Ledger(Frozen):
 
     status: ActionStatus
     executor: str
+    kind: ExecutorKind
+    """What its target could do about repeats when it was last sent."""
     attempts: int
     request: dict[str, Any]
     sent_ago: float | None
@@ -87,6 +89,15 @@ class Standing(Frozen):
     def doubtful(self) -> bool:
         """Whether it was sent and nothing tells what became of it."""
         return self.action is not None and self.action.status is ActionStatus.SENDING
+
+    def may_go_on(self, kind: ExecutorKind) -> bool:
+        """Whether a send in doubt can be asked of a target of this kind, or sent again.
+
+        What a target could do at the time counts: a task type that has changed since promises nothing for then.
+        """
+        if self.action is None or not self.doubtful:
+            return True
+        return kind is not ExecutorKind.BLIND and self.action.kind is kind
 
 
 class Ready(Frozen):

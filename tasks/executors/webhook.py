@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.action import Ability, ActionRequest, ExecutorKind
-from domain.errors import ExecutorError, ExecutorRejected, SendInDoubt
+from domain.errors import ExecutorError, ExecutorRejected, SendInDoubt, TargetRefused
 from domain.model import Frozen
 from domain.strict_json import JsonRefused, parse_async
 from tasks.outbound import Outbound
@@ -16,7 +16,8 @@ from tasks.outbound import Outbound
 MAX_RESPONSE_BYTES = 256 * 1024
 # No byte of the request has left when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-_TRY_AGAIN = frozenset({408, 429})
+_TOO_MANY = 429
+_TIMED_OUT = 408
 
 
 class WebhookParameters(Frozen):
@@ -28,6 +29,10 @@ class WebhookParameters(Frozen):
     """What the receiver can do: honour the `Idempotency-Key`, refuse an old `Fence`, be asked, or none of these."""
     query_url: str | None = Field(default=None, pattern=r"^https?://")
     """Asked with GET and `?key=`: 200 where it happened, 404 where it did not."""
+    nothing_done: frozenset[int] = frozenset()
+    """Answers of 5xx, and 408, by which the receiver promises that it did nothing, such as 503: any other leaves the
+    send in doubt.
+    """
     max_send_seconds: float = Field(default=60.0, gt=0, le=3600)
     """A `query` receiver acts on a request no later than this after it was sent."""
 
@@ -40,6 +45,13 @@ class WebhookParameters(Frozen):
         except httpx.InvalidURL as error:
             raise ValueError(f"a URL is expected: {error}") from error
         return url
+
+    @field_validator("nothing_done")
+    @classmethod
+    def _check_codes(cls, codes: frozenset[int]) -> frozenset[int]:
+        if wrong := sorted(code for code in codes if not (500 <= code < 600 or code == _TIMED_OUT)):
+            raise ValueError(f"codes of 5xx and 408 are expected, not {wrong[0]}")
+        return codes
 
     @model_validator(mode="after")
     def _check_query(self) -> "WebhookParameters":
@@ -68,7 +80,9 @@ class Webhook:
         read = _parameters(parameters)
         host = httpx.URL(read.url).netloc.decode("ascii")
         wait = read.max_send_seconds if read.kind is ExecutorKind.QUERY else 0.0
-        return Ability(kind=read.kind, target=f"webhook {host}", max_send_seconds=wait)
+        return Ability(
+            kind=read.kind, target=f"webhook {host}", max_send_seconds=wait, call_seconds=read.timeout_seconds
+        )
 
     async def execute(self, request: ActionRequest) -> dict[str, Any]:
         """Send, and answer with {status, body}."""
@@ -83,13 +97,7 @@ class Webhook:
             raise ExecutorError(f"webhook {parameters.url}: {type(error).__name__}: {error}") from error
         except httpx.HTTPError as error:
             raise SendInDoubt(f"webhook {parameters.url}: {type(error).__name__}: {error}") from error
-        if 400 <= code < 500 and code not in _TRY_AGAIN:
-            raise ExecutorRejected(f"webhook {parameters.url} refused with {code}")
-        if code >= 500 and parameters.kind in (ExecutorKind.QUERY, ExecutorKind.BLIND):
-            # It may have failed behind the effect; a receiver that honours keys can simply be sent it again.
-            raise SendInDoubt(f"webhook {parameters.url} answered {code}")
-        if not 200 <= code < 300:
-            raise ExecutorError(f"webhook {parameters.url} answered {code}")
+        _check(code, parameters)
         return {"status": str(code), "body": content}
 
     async def find(self, request: ActionRequest) -> dict[str, Any] | None:
@@ -117,6 +125,18 @@ class Webhook:
             client.stream(method, url, **options) as response,
         ):
             return response.status_code, await _read(response)
+
+
+def _check(code: int, parameters: WebhookParameters) -> None:
+    """Raises TargetRefused, SendInDoubt, or ExecutorError where nothing was done for now."""
+    said = f"webhook {parameters.url} answered {code}"
+    if code == _TOO_MANY or code in parameters.nothing_done:
+        raise ExecutorError(said)
+    if 400 <= code < 500 and code != _TIMED_OUT:
+        raise TargetRefused(said.replace("answered", "refused with"))
+    if not 200 <= code < 300:
+        # It, or what stands before it, may have failed behind the effect.
+        raise SendInDoubt(said)
 
 
 def _parameters(given: Mapping[str, Any]) -> WebhookParameters:

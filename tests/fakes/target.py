@@ -16,7 +16,9 @@ class FakeTarget:
     def __init__(self, kind: ExecutorKind) -> None:
         self.kind = kind
         self.codes: list[int] = []
-        """Answered instead of acting, one for each request to come."""
+        """Answered instead of acting, one for each request to come; 0 acts."""
+        self.late: list[int] = []
+        """Answered behind the effect, one for each request that is acted on."""
         self.refused: frozenset[str] = frozenset()
         """Steps that are answered with `refusal`."""
         self.refusal = 400
@@ -39,8 +41,8 @@ class FakeTarget:
         """The answer's code; the effect happens as this kind of target lets it."""
         with self.lock:
             self.requests.append((key, fence, body))
-            if self.codes:
-                return self.codes.pop(0)
+            if self.codes and (code := self.codes.pop(0)):
+                return code
             if body["subtask"] in self.refused:
                 return self.refusal
             if self.kind is ExecutorKind.FENCED:
@@ -50,7 +52,7 @@ class FakeTarget:
             honours = self.kind in (ExecutorKind.DEDUP, ExecutorKind.FENCED)
             if not (honours and key in self.effects):
                 self.effects.append(key)
-            return 200
+            return self.late.pop(0) if self.late else 200
 
     def parameters(self, **more: Any) -> dict[str, Any]:
         """What a task type says of it."""

@@ -18,7 +18,7 @@ from tests.integration.acting import Acting, Crash, acting, crash_at, write_step
 def _pay(target: FakeTarget, **more: Any) -> dict[str, dict[str, Any]]:
     return {
         "pay": {
-            "executor_parameters": target.parameters(),
+            "executor_parameters": target.parameters(nothing_done=[503]),
             "retry": {"attempts": 5, "backoff": "fixed"},
             "breaker": {"failures": 2, "wait": "PT1S"},
             **more,
@@ -88,7 +88,7 @@ async def test_it_stands_for_every_task_and_one_of_them_probes(settings: Setting
 
 async def test_the_fallback_acts_and_is_recorded_as_such(settings: Settings, tmp_path: Path) -> None:
     with fake_target() as target, fake_target() as other:
-        target.codes = [500, 500]
+        target.codes = [503, 503]
         fallback = {"executor": "webhook", "parameters": other.parameters()}
         async with _stage(settings, tmp_path, _pay(target, fallback=fallback)) as stage:
             task_id = await stage.submit()
@@ -98,7 +98,7 @@ async def test_the_fallback_acts_and_is_recorded_as_such(settings: Settings, tmp
             assert found == [("fallback:webhook", "done", 3)]
             sql = "SELECT data FROM events WHERE task_id = :id AND event = 'execute.fallback'"
             [(data,)] = await stage.rows(sql, task_id)
-            assert (data["instead_of"], "answered 500" in data["because"]) == ("webhook", True)
+            assert (data["instead_of"], "answered 503" in data["because"]) == ("webhook", True)
             [(summary,)] = await stage.rows("SELECT summary->'actions' FROM tasks WHERE id = :id", task_id)
             [action] = summary
             assert (action["step"], action["executor"], action["status"]) == ("pay", "fallback:webhook", "done")
@@ -106,9 +106,10 @@ async def test_the_fallback_acts_and_is_recorded_as_such(settings: Settings, tmp
             assert [acted["executor"] for acted in explained["acted"]] == ["fallback:webhook"]
 
 
-async def test_a_send_in_doubt_is_never_given_to_the_fallback(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["lose", "late"])
+async def test_a_send_in_doubt_is_never_given_to_the_fallback(settings: Settings, tmp_path: Path, way: str) -> None:
     with fake_target() as target, fake_target() as other:
-        target.lose = 2
+        target.lose, target.late = (2, []) if way == "lose" else (0, [504, 504])
         fallback = {"executor": "webhook", "parameters": other.parameters()}
         async with _stage(settings, tmp_path, _pay(target, fallback=fallback)) as stage:
             task_id = await stage.submit()
@@ -116,12 +117,58 @@ async def test_a_send_in_doubt_is_never_given_to_the_fallback(settings: Settings
             assert (target.effects, other.effects) == ([f"{task_id}/pay"], [])
 
 
+async def test_a_failure_behind_the_effect_is_not_taken_for_none(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target:
+        target.late = [504] * 5
+        async with _stage(settings, tmp_path, _pay(target, breaker={"failures": 9, "wait": "PT1S"})) as stage:
+            task_id = await stage.submit()
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert (await stage.actions(task_id))["pay"] == ("unknown", 5)
+            assert target.effects == [f"{task_id}/pay"]
+
+
+@pytest.mark.parametrize("kind", [ExecutorKind.DEDUP, ExecutorKind.FENCED])
+async def test_a_refusal_behind_a_doubtful_send_tells_nothing_of_it(
+    settings: Settings, tmp_path: Path, kind: ExecutorKind
+) -> None:
+    with fake_target(kind) as target:
+        target.lose, target.codes = 1, [0, 403]
+        async with _stage(settings, tmp_path, _pay(target)) as stage:
+            task_id = await stage.submit()
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert (await stage.actions(task_id))["pay"] == ("unknown", 2)
+            assert (len(target.requests), len(target.effects)) == (2, 1)
+
+
+async def test_a_probe_that_is_refused_tells_that_the_target_works(settings: Settings, tmp_path: Path) -> None:
+    with fake_target() as target:
+        target.codes = [503, 503, 400]
+        async with _stage(settings, tmp_path, _pay(target)) as stage:
+            task_id = await stage.submit()
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert len(target.requests) == 3
+            assert await _breaker(stage, target) == (0, False)
+
+
+async def test_what_a_target_could_do_at_the_time_of_a_send_counts(settings: Settings, tmp_path: Path) -> None:
+    with fake_target(ExecutorKind.BLIND) as target:
+        async with _stage(settings, tmp_path, _pay(target)) as stage:
+            task_id = await stage.submit()
+            with crash_at("execute:after_call"), pytest.raises(Crash):
+                await stage.run(task_id)
+        target.kind = ExecutorKind.DEDUP
+        async with _stage(settings, tmp_path / "changed", _pay(target)) as stage:
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert (await stage.actions(task_id))["pay"] == ("unknown", 1)
+            assert len(target.requests) == 1
+
+
 @pytest.mark.parametrize(("kind", "expected"), [(ExecutorKind.DEDUP, "failed"), (ExecutorKind.BLIND, "unknown")])
 async def test_waiting_ends_with_the_deadline(
     settings: Settings, tmp_path: Path, kind: ExecutorKind, expected: str
 ) -> None:
     with fake_target(kind) as target:
-        target.codes = [503, 503]
+        target.codes = [500] if kind is ExecutorKind.BLIND else [503, 503]
         more = {"deadline": "PT5S", "breaker": {"failures": 2, "wait": "PT10M"}}
         async with _stage(settings, tmp_path, _pay(target, **more)) as stage:
             task_id = await stage.submit()

@@ -100,14 +100,25 @@ async def test_a_refusal_ends_it_at_once_with_its_reason(settings: Settings, tmp
     assert "refused with 400" in action["reason"]
 
 
-@pytest.mark.parametrize("code", [500, 429, 302])
-async def test_attempts_are_limited(settings: Settings, tmp_path: Path, code: int) -> None:
-    with _target([code]) as target:
+async def test_attempts_are_limited(settings: Settings, tmp_path: Path) -> None:
+    with _target([429]) as target:
         catalog = _catalog(tmp_path, target.url, attempts=2)
         _, status, action = await _decide(settings, catalog)
     assert status is TaskStatus.FAILED
     assert (action["status"], action["attempts"], len(target.seen)) == ("failed", 2, 2)
-    assert f"answered {code}" in action["reason"]
+    assert "answered 429" in action["reason"]
+
+
+@pytest.mark.parametrize("code", [500, 504, 408, 302])
+async def test_a_failure_that_may_stand_behind_the_effect_is_a_persons_to_tell(
+    settings: Settings, tmp_path: Path, code: int
+) -> None:
+    with _target([code]) as target:
+        catalog = _catalog(tmp_path, target.url, attempts=2)
+        _, status, action = await _decide(settings, catalog)
+    assert status is TaskStatus.PARKED
+    assert (action["status"], action["attempts"], len(target.seen)) == ("unknown", 2, 2)
+    assert f"answered {code}" in action["error"]
 
 
 async def test_a_target_that_is_away_fails_the_task(settings: Settings, tmp_path: Path) -> None:

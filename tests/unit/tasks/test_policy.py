@@ -6,10 +6,11 @@ from time import monotonic
 import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from tenacity import RetryCallState
 
 from domain.errors import ExecutorError, ExecutorRejected, LeaseLost, ReasonerError, TaskHalted
 from domain.task_type import SubtaskSpec
-from orchestration.direct import run_direct
+from orchestration.direct import run_direct, waits_of
 from tasks.execute import policy_of
 from tasks.policy import StagePolicy, is_transient
 
@@ -71,6 +72,21 @@ def test_the_task_type_says_how_often_an_executor_is_tried():
     policy = policy_of(_spec({"attempts": 7, "backoff": "fixed"}))
     assert (policy.attempts, policy.exponential, policy.cached) == (7, False, False)
     assert policy_of(_spec({"backoff": "exponential"})).exponential
+
+
+@pytest.mark.parametrize("exponential", [True, False])
+def test_a_wait_has_a_random_share_on_top(exponential):
+    policy = StagePolicy("one", backoff_seconds=2.0, exponential=exponential, jitter=0.5)
+    third = RetryCallState(None, None, (), {})
+    third.attempt_number = 3
+    plain = 8.0 if exponential else 2.0
+    assert [waits_of(policy, lambda drawn=drawn: drawn)(third) for drawn in (0.0, 0.5, 1.0)] == [
+        plain, 1.25 * plain, 1.5 * plain
+    ]  # fmt: skip
+
+
+def test_a_stage_that_acts_has_time_for_its_call():
+    assert policy_of(_spec({}), 300.0).timeout_seconds > 300.0
 
 
 QUICK = StagePolicy("quick", attempts=3, backoff_seconds=0.01, exponential=False, timeout_seconds=0.2)
