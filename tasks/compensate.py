@@ -25,10 +25,11 @@ from storage.unit_of_work import UnitOfWork
 from tasks import ledger
 from tasks.context import StageContext
 from tasks.execute import write_done
-from tasks.ledger import CRASHED, Ended, Later, Taken
+from tasks.ledger import CRASHED, Ended
 from tasks.policy import StagePolicy
 from tasks.settle import ask, settle, undo_of
 from tasks.steps import Step, Way, step_of, undo_step
+from tasks.taking import Later, Taken, take
 from tasks.verdicts import verdict_row
 
 POLICY = StagePolicy("compensate", timeout_seconds=60)
@@ -212,7 +213,7 @@ class Undoing:
             return {"ended": action.status.value}
         if not standing.may_go_on(ability.kind):
             return await ledger.fail(context, work, self, CRASHED)
-        return await ledger.take(context, work, step, standing, await _request(context, work, step))
+        return await take(context, work, step, standing, await _request(context, work, step))
 
     async def done(self, work: UnitOfWork, taken: Taken) -> None:
         """Say so; the subtask stays done, and says that it was undone."""

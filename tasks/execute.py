@@ -15,9 +15,10 @@ from storage.unit_of_work import UnitOfWork
 from tasks import ledger
 from tasks.bindings import chosen_option, is_bound
 from tasks.context import StageContext
-from tasks.ledger import CRASHED, Ended, Later, Taken
+from tasks.ledger import CRASHED, Ended
 from tasks.policy import StagePolicy
 from tasks.steps import Step, step_of
+from tasks.taking import Later, Taken, take
 
 
 def policy_of(spec: SubtaskSpec, call_seconds: float = 15.0, stage: str = "execute") -> StagePolicy:
@@ -70,7 +71,7 @@ class Doing:
             # doubt is for its target or a person to tell. Dispatch meets the same and ends the task.
             return {"ended": "later", "seconds": 0.0}
         request = await _request(context, work, step.spec, ready)
-        return await ledger.take(context, work, step, ready.standing, request)
+        return await take(context, work, step, ready.standing, request)
 
     async def done(self, work: UnitOfWork, taken: Taken) -> None:
         """The subtask is done."""
