@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export LANGSMITH_TRACING := false
 
-.PHONY: demo test simulate check faults redteam bench bench-gate bench-negotiation soak lock format
+.PHONY: demo test simulate check faults redteam bench bench-gate bench-negotiation bench-paired soak lock format
 
 demo: $(VENV)/.installed
 	$(BIN)/parley demo
@@ -32,6 +32,9 @@ redteam: $(VENV)/.installed
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench.lanes
+
+bench-paired: $(VENV)/.installed
+	$(BIN)/python -m bench.paired $(OTHER)
 
 bench-negotiation: $(VENV)/.bench
 	$(BIN)/python -m bench.negotiation
