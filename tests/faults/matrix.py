@@ -60,6 +60,15 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/unit/domain/test_strict_json.py",
         "tests/unit/catalog/test_payloads.py",
     ),
+    "a loop that is blocked and a row that is locked: leases stand": ("tests/integration/test_heartbeat.py",),
+    "deadlines, their outcomes, limits": (
+        "tests/integration/test_deadlines.py",
+        "tests/integration/test_limits.py",
+    ),
+    "a target that fails, refuses, answers too late; breakers and fallbacks": (
+        "tests/integration/test_breaker.py",
+        "tests/integration/test_webhook.py",
+    ),
     "kill -9 around the call of each kind of target, and around each undoing: exactly once": (
         "tests/faults/test_killed_acting.py",
         "tests/integration/test_exactly_once.py",
@@ -69,6 +78,7 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/faults/test_audit_commands.py",
         "tests/integration/test_audit_chain.py",
     ),
+    "a person erased from everything that is kept": ("tests/integration/test_erase.py",),
     "named kill points": ("tests/faults/test_kill_points.py",),
     "kill -9 before, inside and after each node": (SWEEP,),
     "two workers resume one task; one is left over behind its end": (
