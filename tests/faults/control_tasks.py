@@ -14,10 +14,10 @@ PERSON = {"Seniority": 15, "Home": "owner", "Time": 36, "Records": "no", "Job": 
 }  # fmt: skip
 
 
-async def submit(runtime: Runtime, payload: dict[str, object]) -> str:
+async def submit(runtime: Runtime, payload: dict[str, object], lane: Lane = Lane.DIRECT) -> str:
     """A fresh task of the sample pilot."""
     kind = runtime.catalog.task_type("credit_review")
-    return (await submit_task(runtime.engine, kind, payload, principal="ann", lane=Lane.DIRECT)).task_id
+    return (await submit_task(runtime.engine, kind, payload, principal="ann", lane=lane)).task_id
 
 
 async def run(runtime: Runtime, task_id: str) -> TaskStatus | None:

@@ -84,7 +84,7 @@ async def _until(seconds: float, reached: Any) -> None:
 
 @asynccontextmanager
 async def _working(runtime: Runtime, settings: Settings) -> AsyncIterator[None]:
-    worker = Worker(runtime, settings, {Lane.DIRECT: direct})
+    worker = Worker(runtime, settings, {Lane.DIRECT: direct, Lane.TRACED: traced.run_claim})
     working = asyncio.create_task(worker.run())
     try:
         yield
@@ -93,14 +93,16 @@ async def _working(runtime: Runtime, settings: Settings) -> AsyncIterator[None]:
         await working
 
 
-async def test_a_call_in_flight_is_cut_off_past_its_grace(runtime: Runtime, settings: Settings) -> None:
+@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_a_call_in_flight_is_cut_off_past_its_grace(runtime: Runtime, settings: Settings, lane: Lane) -> None:
     calls: list[str] = []
     runtime = replace(runtime, executors=lambda engine: {"record_decision": Hanging(engine, calls)})
     async with _working(runtime, settings):
-        task_id = await submit(runtime, ALONE)
-        await _until(20, lambda: _has(calls))
+        task_id = await submit(runtime, ALONE, lane)
+        await _until(60, lambda: _has(calls))
         await _cancel(runtime, task_id)
-        await _until(20, lambda: _is_parked(runtime, task_id))
+        await _until(60, lambda: _is_parked(runtime, task_id))
     # Nothing tells whether it happened, so a person is asked; nothing is called again.
     assert await _row(runtime, STANDS, task_id) == ("parked", "unknown")
     assert await _row(runtime, CUT, task_id) == (1,)
