@@ -29,6 +29,7 @@ ParleyError
 ├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
 ├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
 ├── ControlRefused           a task cannot be cancelled, paused or resumed as it stands
+│   └── RowHeld              another transaction has its row locked
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
     └── PostgresAway         Postgres cannot be reached or refuses us, for now
 """
@@ -159,6 +160,10 @@ class RedTeamRegression(ParleyError):
 
 class ControlRefused(ParleyError):
     """The task cannot be cancelled, paused or resumed as it stands."""
+
+
+class RowHeld(ControlRefused):
+    """Another transaction has the task's row locked."""
 
 
 class StackError(ParleyError):

@@ -54,8 +54,8 @@ def parse(text: str) -> Mapping[str, int]:
     return wanted
 
 
-def killer(text: str) -> Watch | None:
-    """What dies at these points; None where there are none."""
+def killer(text: str, how: signal.Signals = signal.SIGKILL) -> Watch | None:
+    """What dies at these points, or gets another signal there; None where there are none."""
     wanted, seen = parse(text), Counter[str]()
     if not wanted:
         return None
@@ -63,7 +63,7 @@ def killer(text: str) -> Watch | None:
     def die(point: str) -> None:
         seen[point] += 1
         if wanted.get(point) == seen[point]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), how)
 
     return die
 

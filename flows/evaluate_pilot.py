@@ -29,6 +29,7 @@ from evaluation.report import Rendered, Subject, render
 from evaluation.sample import read_sample
 from evaluation.store import save_metrics, save_report
 from storage.engine import sync_engine, sync_url
+from storage.sessions import LONG_IDLE_SECONDS
 from tasks.executors import EXECUTORS
 
 
@@ -223,7 +224,7 @@ def _dsn() -> str:
 @contextmanager
 def _reading() -> Iterator[Connection]:
     """A transaction that sees one moment throughout."""
-    engine = sync_engine(_dsn(), isolation_level="REPEATABLE READ")
+    engine = sync_engine(_dsn(), idle_seconds=LONG_IDLE_SECONDS, isolation_level="REPEATABLE READ")
     try:
         with engine.begin() as connection:
             yield connection

@@ -17,6 +17,7 @@ from evaluation.governance.report import Follow, Made, make_report
 from evaluation.governance.window import Window
 from orchestration.governing import files_of, under_newest
 from storage.engine import async_engine
+from storage.sessions import LONG_IDLE_SECONDS
 from tasks.executors import EXECUTORS
 
 PERIOD = timedelta(days=7)
@@ -38,7 +39,7 @@ async def governance_report(
     now, report_id = datetime.now(UTC), str(uuid.uuid4())
     end = _moment(until, "until") or now
     window = Window(since=_moment(since, "since") or end - PERIOD, until=end, task_type=task_type, by=by).check()
-    engine = async_engine(settings.database_url, size=1)
+    engine = async_engine(settings.database_url, size=1, idle_seconds=LONG_IDLE_SECONDS)
     try:
         files = files_of(settings.home, report_id, FORMATS)
         under = under_newest(settings.home)

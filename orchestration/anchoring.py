@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.settings import Settings
 from orchestration.anchors import Anchors, anchor, folder, known_key, read_anchors
 from storage.engine import async_engine
+from storage.sessions import LONG_IDLE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ async def anchor_if_due(dsn: str, settings: Settings, known: Anchors | None = No
     Returns what was read of the file so far, to go on from.
     """
     path = folder(settings.home) / "anchors.jsonl"
-    engine = async_engine(dsn, size=2)
+    # The lock that it holds keeps nobody waiting, and an anchor over many heads takes its time.
+    engine = async_engine(dsn, size=2, idle_seconds=LONG_IDLE_SECONDS)
     try:
         async with engine.connect() as connection:
             if _is_fresh(path, settings.anchor_seconds) or not await connection.scalar(_ONE):

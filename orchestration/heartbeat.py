@@ -11,6 +11,7 @@ from domain.settings import Settings
 from orchestration.last_resort import LastResort
 from storage.repositories.control import CANCELLED
 from storage.roles import TAKE_ROLE
+from storage.sessions import alive
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,8 @@ class Heartbeat:
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Where the network is gone, an error in time rather than an answer too late."""
-        patience = int(1000 * self._lease_seconds / 3)
-        return psycopg.connect(self._dsn, connect_timeout=5, tcp_user_timeout=patience, autocommit=True)
+        patience = alive(self._dsn, self._lease_seconds / 3)
+        return psycopg.connect(self._dsn, connect_timeout=5, autocommit=True, **patience)
 
     def _beat(self) -> None:
         outage, wait = Outage("heartbeats are missed", log.warning), self._lease_seconds / 3

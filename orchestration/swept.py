@@ -34,6 +34,8 @@ class Orders(Frozen):
     log: Path
     fault: str = ""
     """Where to die; nowhere if empty."""
+    stops: bool = False
+    """Whether it stands still there (SIGSTOP) instead."""
     trace: Path | None = None
     """Where to write down every point that is reached."""
     lease_seconds: int = 30
@@ -58,7 +60,8 @@ def serve(orders: Orders) -> None:
         stream.flush()
     os.dup2(log, 1)
     os.dup2(log, 2)
-    faults.watch(_tracer(orders.trace) if orders.trace else faults.killer(orders.fault))
+    how = signal.SIGSTOP if orders.stops else signal.SIGKILL
+    faults.watch(_tracer(orders.trace) if orders.trace else faults.killer(orders.fault, how))
     asyncio.run(_serve(orders))
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -67,8 +68,9 @@ async def open_runtime(
     catalog = catalog_of(settings)
     if executors is None:
         _warn(catalog, settings)
-    engine = async_engine(settings.database_url, size=settings.worker_concurrency + 4)
-    pool = await open_pool(settings.database_url, size=settings.worker_concurrency + 4)
+    given: Any = {"size": settings.worker_concurrency + 4, "idle_seconds": settings.lease_seconds}
+    engine = async_engine(settings.database_url, **given)
+    pool = await open_pool(settings.database_url, **given)
     index = _index(settings)
     feed = MemoryFeed(engine, index, catalog)
     try:

@@ -23,6 +23,7 @@ from orchestration.recovery import is_outage, recover, set_back
 from orchestration.run import Runtime
 from orchestration.standalone import owner_name
 from storage.leases import CHANNEL, Claim, claim, sign_off
+from storage.sessions import alive
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,8 @@ class Worker:
         outage = Outage("listening fails", log.warning)
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._runtime.dsn, autocommit=True) as connection:
+                dsn = self._runtime.dsn
+                async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, **alive(dsn)) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     outage.is_over()
                     async for notice in connection.notifies():

@@ -25,6 +25,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.errors import LeaseLost
 from domain.task import Lease
 from storage.roles import TAKE_ROLE
+from storage.sessions import IDLE_SECONDS, alive, limits
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -192,20 +193,21 @@ async def check(connection: AsyncConnection[Any]) -> None:
     _alive[connection] = now
 
 
-async def _take_role(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(TAKE_ROLE)
-
-
-async def open_pool(dsn: str, *, size: int = 12) -> Pool:
+async def open_pool(dsn: str, *, size: int = 12, idle_seconds: float = IDLE_SECONDS) -> Pool:
     """A checked pool, so that a restarted Postgres does not leave dead connections behind."""
+
+    async def settle(connection: AsyncConnection[Any]) -> None:
+        await connection.execute(limits(idle_seconds))
+        await connection.execute(TAKE_ROLE)
+
     pool: Pool = AsyncConnectionPool(
         dsn,
         min_size=1,
         max_size=size,
         open=False,
         check=check,
-        configure=_take_role,
-        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+        configure=settle,
+        kwargs={**alive(dsn), "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
     )
     await pool.open(wait=True, timeout=_OPEN_SECONDS)
     return pool

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 from psycopg import InterfaceError, OperationalError
+from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import ExecutorError, ExecutorRejected
+
+# The last: a process that stood still in a transaction finds its session ended (`storage.sessions`).
+_AWAY = (OperationalError, InterfaceError, IdleInTransactionSessionTimeout)
 
 
 @dataclass(frozen=True)
@@ -29,5 +33,5 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ExecutorRejected):
         return False
     if isinstance(error, DBAPIError):
-        return isinstance(error.orig, OperationalError | InterfaceError)
-    return isinstance(error, OperationalError | InterfaceError | ExecutorError | TimeoutError | ConnectionError)
+        return isinstance(error.orig, _AWAY)
+    return isinstance(error, (*_AWAY, ExecutorError, TimeoutError, ConnectionError))

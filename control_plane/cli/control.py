@@ -1,13 +1,14 @@
 """Control of a task: cancel, pause, resume."""
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from control_plane.cli.inspection import TaskId
 from control_plane.cli.options import As, Json
-from control_plane.cli.output import emit_json, say
-from control_plane.cli.session import principal, with_engine
+from control_plane.cli.output import emit_json, note, say
+from control_plane.cli.session import principal, settings, with_engine
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -52,15 +53,28 @@ _SAID = {
 
 
 def _control(task: str, name: str, reason: str, as_: str | None, as_json: bool) -> None:
-    from control_plane.services.control import control
+    from control_plane.services.control import LOCK_SECONDS, control
+    from domain.errors import RowHeld
     from storage.repositories.control import Control
 
     who = principal(as_)
 
-    async def ask(engine: "AsyncEngine") -> "Controlled":
-        return await control(engine, task, Control(name), principal=who, reason=reason)
+    # By then Postgres has ended what stood still with the task's row.
+    until = time.monotonic() + settings().lease_seconds + 2 * LOCK_SECONDS
 
-    done = with_engine(ask)
+    async def ask(engine: "AsyncEngine") -> "Controlled":
+        told = False
+        while True:
+            try:
+                return await control(engine, task, Control(name), principal=who, reason=reason)
+            except RowHeld as held:
+                if time.monotonic() >= until:
+                    raise
+                if not told:
+                    note(f"{held}; waiting")
+                told = True
+
+    done = with_engine(ask, brief=True)
     if as_json:
         emit_json(done)
     else:

@@ -131,7 +131,8 @@ def approve(
     answered = with_engine(
         lambda engine: inbox.approve(
             engine, id, principal=who, reason=reason, action=action, digest=digest, arguments=arguments
-        )
+        ),
+        brief=True,
     )
     _report(answered, as_json)
 
@@ -153,7 +154,9 @@ def refuse(id: Id, reason: Reason, digest: Digest = None, as_: As = None, as_jso
     from control_plane.services import inbox
 
     who = principal(as_)
-    answered = with_engine(lambda engine: inbox.refuse(engine, id, principal=who, reason=reason, digest=digest))
+    answered = with_engine(
+        lambda engine: inbox.refuse(engine, id, principal=who, reason=reason, digest=digest), brief=True
+    )
     _report(answered, as_json)
 
 
@@ -170,7 +173,8 @@ def override(
 
     who = principal(as_)
     answered = with_engine(
-        lambda engine: inbox.override(engine, id, principal=who, reason=reason, action=action, digest=digest)
+        lambda engine: inbox.override(engine, id, principal=who, reason=reason, action=action, digest=digest),
+        brief=True,
     )
     _report(answered, as_json)
 

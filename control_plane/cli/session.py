@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _POOL = 4
+_LOCK_SECONDS = 60.0
 
 
 def settings() -> "Settings":
@@ -33,17 +34,26 @@ def settings() -> "Settings":
         raise InputError(f"environment: {where}: {first['msg']}: set PARLEY_{where.upper()} right") from None
 
 
-def with_engine(work: "Callable[[AsyncEngine], Awaitable[T]]", dsn: str | None = None) -> T:
-    """Run async work on the stack's database. Raises StackError when it goes away."""
+def with_engine(work: "Callable[[AsyncEngine], Awaitable[T]]", dsn: str | None = None, *, brief: bool = False) -> T:
+    """Run async work on the stack's database. Raises StackError when it goes away, or keeps us waiting for a lock.
+
+    `brief`: it computes nothing between two statements; a command that stands still then holds nothing for long.
+    """
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
     from deployments.local import connect
     from domain.errors import StackError
+    from storage.repositories.row_locks import waited_in_vain
 
     url = dsn or connect(settings()).dsn
     try:
-        return asyncio.run(_engaged(url, work))
+        return asyncio.run(_engaged(url, work, brief=brief))
     except OperationalError as problem:
+        if waited_in_vain(problem):
+            raise StackError(
+                f"Postgres: another transaction has held what this needs for {_LOCK_SECONDS:.0f} s, and nothing was "
+                "changed: see pg_stat_activity for what is idle in transaction, end it, then try again"
+            ) from problem
         raise StackError(f"Postgres: {problem.orig}: see `parley status`") from problem
     except ProgrammingError as problem:
         if "does not exist" in str(problem.orig):
@@ -51,10 +61,12 @@ def with_engine(work: "Callable[[AsyncEngine], Awaitable[T]]", dsn: str | None =
         raise
 
 
-async def _engaged(dsn: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+async def _engaged(dsn: str, work: "Callable[[AsyncEngine], Awaitable[T]]", *, brief: bool) -> T:
     from storage.engine import async_engine
+    from storage.sessions import IDLE_SECONDS, LONG_IDLE_SECONDS
 
-    engine = async_engine(dsn, size=_POOL)
+    idle_seconds = IDLE_SECONDS if brief else LONG_IDLE_SECONDS
+    engine = async_engine(dsn, size=_POOL, idle_seconds=idle_seconds, lock_seconds=_LOCK_SECONDS)
     try:
         return await work(engine)
     finally:

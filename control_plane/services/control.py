@@ -1,12 +1,17 @@
 """Cancel, pause, resume: one linear order with everything else that is written for the task."""
 
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.services.listing import unknown_task
-from domain.errors import ControlRefused
+from domain.errors import ControlRefused, RowHeld
 from domain.task import END_STATES
 from storage.repositories.control import Control, Standing, change, lock_standing
+from storage.repositories.row_locks import holder_of, wait_for_locks, waited_in_vain
+
+LOCK_SECONDS = 3.0
+"""How long the task's row is waited for; no run of ours has it for so long, but one that stands still."""
 
 
 class Controlled(BaseModel):
@@ -21,8 +26,21 @@ class Controlled(BaseModel):
 
 
 async def control(engine: AsyncEngine, task_id: str, asked: Control, *, principal: str, reason: str) -> Controlled:
-    """Ask it of the task. Raises NotFound, or ControlRefused with why it cannot be done."""
+    """Ask it of the task. Raises NotFound, ControlRefused with why it cannot be done, or RowHeld with by whom."""
+    try:
+        return await _control(engine, task_id, asked, principal=principal, reason=reason)
+    except DBAPIError as error:
+        if not waited_in_vain(error):
+            raise
+    raise RowHeld(
+        f"task {task_id} is locked by {await holder_of(engine, task_id)}: where its process stands still, Postgres "
+        "takes the lock from it about a lease after its last word; nothing was changed"
+    )
+
+
+async def _control(engine: AsyncEngine, task_id: str, asked: Control, *, principal: str, reason: str) -> Controlled:
     async with engine.begin() as connection:
+        await wait_for_locks(connection, LOCK_SECONDS)
         standing = await lock_standing(connection, task_id)
         if standing is None:
             raise unknown_task(task_id)

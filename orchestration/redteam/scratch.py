@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 
 from domain.errors import StackError
-from storage.engine import plain_url
 from storage.migrations.run import upgrade
+from storage.sessions import plain_url
 
 
 @asynccontextmanager

@@ -6,7 +6,8 @@ from alembic import command
 from alembic.config import Config
 from langgraph.checkpoint.postgres import PostgresSaver
 
-from storage.engine import plain_url, sync_url
+from storage.engine import sync_url
+from storage.sessions import plain_url
 
 
 def upgrade(dsn: str) -> None:

@@ -14,8 +14,8 @@ _DEAD_LEASE = 3600
 
 
 def work(orders: Orders) -> BaseProcess:
-    """A worker by these orders; where it is to die, its lease would last."""
-    lease = _DEAD_LEASE if orders.fault else orders.lease_seconds
+    """A worker by these orders; where it is to die, its lease would last, so that nobody takes over before `die`."""
+    lease = _DEAD_LEASE if orders.fault and not orders.stops else orders.lease_seconds
     process = _FORKS.Process(target=serve, args=(orders.model_copy(update={"lease_seconds": lease}),))
     process.start()
     return process

@@ -21,7 +21,10 @@ from tests.faults.invariants import TOLD
 SWEEP = "sweep"
 MATRIX: dict[str, Sequence[str]] = {
     "kill a worker in the middle of a batch": ("tests/faults/test_kill_worker.py",),
-    "SIGSTOP past the lease, then SIGCONT": ("tests/faults/test_paused_worker.py",),
+    "SIGSTOP past the lease, then SIGCONT; inside a transaction too": (
+        "tests/faults/test_paused_worker.py",
+        "tests/faults/test_stopped_inside.py",
+    ),
     "Postgres killed mid-write, its postmaster or a backend inside a commit": ("tests/faults/test_postgres_killed.py",),
     "worker clocks off by an hour, ahead and behind": ("tests/faults/test_clock.py",),
     "disk full": ("tests/faults/test_disk_full.py",),

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from control_plane.services import control as service
 from control_plane.services import inbox
 from control_plane.services.control import control
 from domain import faults
-from domain.errors import AnswerRefused, ControlRefused, NotFound
+from domain.errors import AnswerRefused, ControlRefused, NotFound, RowHeld
 from domain.settings import Settings
 from domain.task import TaskStatus
 from orchestration.run import Runtime
@@ -174,6 +175,20 @@ async def test_an_answer_to_a_paused_task_waits_for_its_end(runtime: Runtime) ->
 async def test_there_must_be_such_a_task(runtime: Runtime) -> None:
     with pytest.raises(NotFound):
         await _ask(runtime, "none", Control.CANCEL)
+
+
+async def test_a_row_that_is_locked_holds_a_cancel_up_only_so_long(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LOCK_SECONDS", 0.3)
+    task_id = await submit(runtime, ALONE)
+    async with runtime.engine.connect() as other:
+        await other.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE"), {"id": task_id})
+        pid = await other.scalar(text("SELECT pg_backend_pid()"))
+        with pytest.raises(RowHeld, match=rf"locked by Postgres process {pid} \(idle in transaction for 0 s\)"):
+            await _ask(runtime, task_id, Control.CANCEL)
+    assert await _ask(runtime, task_id, Control.CANCEL)
+    assert await run(runtime, task_id) is TaskStatus.CANCELLED
 
 
 RACES = 24

@@ -25,6 +25,7 @@ def _wrapped(error):
         psycopg.OperationalError("gone"),
         psycopg.InterfaceError("closed"),
         _wrapped(psycopg.OperationalError("gone")),
+        _wrapped(psycopg.errors.IdleInTransactionSessionTimeout("it stood still")),
         ExecutorError("500"),
         TimeoutError(),
         ConnectionResetError(),
