@@ -52,6 +52,8 @@ class UnitOfWork:
 
     connection: AsyncConnection
     overdue: bool
+    paused: bool
+    """Whether it is to pause, and was not cancelled: then it goes on to its end."""
 
     def __init__(self, engine: AsyncEngine, lease: Lease, *, halted_too: bool = False, midway: bool = False) -> None:
         self._engine, self.lease, self._halted_too, self._midway = engine, lease, halted_too, midway
@@ -72,6 +74,7 @@ class UnitOfWork:
         row = (await self.connection.execute(_LOCK_TASK, {"id": self.lease.task_id})).one()
         check_fence(row, self.lease, halted_too=self._halted_too, midway=self._midway)
         self.overdue = bool(row.overdue)
+        self.paused = bool(row.pause_requested and not row.cancel_requested)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

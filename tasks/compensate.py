@@ -14,7 +14,7 @@ from sqlalchemy.engine import RowMapping
 from domain.action import UNDO, ActionRequest, ActionStatus, Askable, ExecutorKind
 from domain.approval import UNDO_FAILED, ApprovalStatus
 from domain.canonical import canonical_json
-from domain.errors import ExecutorError
+from domain.errors import ExecutorError, TaskPaused
 from domain.guard import Verdict
 from domain.task import ENDED_SUBTASK, SubtaskStatus
 from storage.repositories.actions import actions_of, end_action, load_standing, take_action
@@ -202,8 +202,10 @@ class Undoing:
     step: Step
 
     async def begin(self, work: UnitOfWork) -> Taken | Later | Ended:
-        """Take it, where it has not ended. Raises ExecutorRejected."""
+        """Take it, where it has not ended. Raises ExecutorRejected, and TaskPaused where the task is to stop before."""
         context, step = self.context, self.step
+        if work.paused:
+            raise TaskPaused(f"task {context.task.id} is to pause before it undoes {step.spec.id}")
         [ability] = step.abilities(context)
         standing = await load_standing(work.connection, context.task.id, step.id, [ability.target])
         action = standing.action

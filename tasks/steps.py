@@ -76,8 +76,9 @@ async def too_late(work: UnitOfWork, step: Step, seconds: float) -> bool:
     return bool(
         await work.connection.scalar(
             text(
-                "SELECT min(at) + :allowed < clock_timestamp() FROM events "
-                "WHERE task_id = :task AND event = 'compensate.began'"
+                # What is paused goes on by one of the others, and time paused does not count.
+                "SELECT max(at) + :allowed < clock_timestamp() FROM events "
+                "WHERE task_id = :task AND event IN ('compensate.began', 'control.resume', 'control.cancel')"
             ),
             {"task": work.lease.task_id, "allowed": step.spec.deadline or timedelta(minutes=5)},
         )

@@ -1,6 +1,8 @@
 """A task of three steps whose third fails: what the others did is undone, the last first, each once."""
 
 import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ from sqlalchemy import text
 from control_plane.services.control import control
 from control_plane.services.outcomes import record_one
 from control_plane.services.replay import replay_task
+from domain import faults
 from domain.action import ActionRequest, ExecutorKind
 from domain.settings import Settings
 from domain.task import TaskStatus
+from storage.engine import async_engine
 from storage.repositories.control import Control
 from tasks import compensate
 from tasks.executors.record_decision import RecordDecision
@@ -200,6 +204,56 @@ async def test_a_deadline_undoes_what_was_done(settings: Settings, tmp_path: Pat
             assert await stage.run_on(task_id) is TaskStatus.EXPIRED
             assert [target.of(f"{step}:compensate") for step in ("book", "charge")] == [1, 1]
             assert target.of("ship") == 0
+
+
+def _ask_at(dsn: str, time: int, task_id: str, asked: Control) -> None:
+    """Ask it from another thread as the given call begins."""
+    calls = 0
+
+    async def ask() -> None:
+        engine = async_engine(dsn, size=1)
+        await control(engine, task_id, asked, principal="bob", reason="test")
+        await engine.dispose()
+
+    def watch(point: str) -> None:
+        nonlocal calls
+        calls += point == "execute:before_call"
+        if point == "execute:before_call" and calls == time:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, ask()).result()
+
+    faults.watch(watch)
+
+
+@pytest.fixture
+def watching() -> Iterator[None]:
+    yield
+    faults.watch(None)
+
+
+@pytest.mark.usefixtures("watching")
+@pytest.mark.parametrize("then", [Control.RESUME, Control.CANCEL])
+async def test_a_pause_is_kept_between_two_undoings(
+    settings: Settings, tmp_path: Path, dsn: str, then: Control
+) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        steps = _steps(target, deadline="PT1.5S", breaker={"failures": 1, "wait": "PT0.3S"})
+        async with acting(settings, write_steps(tmp_path, steps)) as stage:
+            task_id = await stage.submit()
+            # book, charge, ship, and now the first undoing is in flight.
+            _ask_at(dsn, 4, task_id, Control.PAUSE)
+            assert await stage.run_on(task_id) is TaskStatus.PARKED
+            assert [target.of(f"{step}:compensate") for step in ("charge", "book")] == [1, 0]
+            assert await stage.events(task_id, "run.paused") == ["run.paused"]
+            assert await stage.rows("SELECT due, status FROM tasks WHERE id = :id", task_id) == [(False, "parked")]
+            # Its time does not count: what is left has a whole deadline still, though its target has to be waited for.
+            await asyncio.sleep(2)
+            target.codes = [503]
+            await control(stage.runtime.engine, task_id, then, principal="bob", reason="test")
+            # What was begun goes on to its end: a cancel changes only that nothing waits any more.
+            assert await stage.run_on(task_id) is TaskStatus.FAILED
+            assert [target.of(f"{step}:compensate") for step in ("charge", "book")] == [1, 1]
 
 
 # An error where somebody holds the row.
