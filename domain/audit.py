@@ -78,22 +78,27 @@ def _as_stored(value: Any) -> Any:
     return value
 
 
-def hash_of(value: Any) -> str | None:
-    """The sha256 of a value's canonical JSON; of an erased one the hash that the erasure kept, None if it kept none."""
-    if isinstance(value, dict) and _MARK in value:
-        kept = value[_MARK]
-        return kept if isinstance(kept, str) and _HASH.fullmatch(kept) else None
-    if isinstance(value, str) and value.startswith(f"{_MARK}:"):
-        kept = value.removeprefix(f"{_MARK}:")
-        return kept if _HASH.fullmatch(kept) else None
+def hash_of(value: Any) -> str:
+    """The sha256 of a value's canonical JSON."""
     return text_hash(canonical_json(value))
 
 
-def erased_json(value: Any, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What stands in a JSON column once its value is erased: its hash, so that the chain can still be checked, and
-    what is `kept` of it because it is not personal.
+def kept_hash(value: Any) -> str | None:
+    """The hash that a mark holds, of what stood in its place; None where this is no mark.
+
+    It is only what stands there: whether an erasure left it, the chain says (`domain.erasures`).
     """
-    return {**(kept or {}), _MARK: hash_of(value)}
+    kept = value.get(_MARK) if isinstance(value, dict) else value
+    if isinstance(value, str):
+        kept = value.removeprefix(f"{_MARK}:") if value.startswith(f"{_MARK}:") else None
+    return kept if isinstance(kept, str) and _HASH.fullmatch(kept) else None
+
+
+def erased_json(value: Any, kept: Mapping[str, Any] | None = None, *, hashed: str | None = None) -> dict[str, Any]:
+    """What stands in a JSON column once its value is erased: its hash (`hashed` where that is known already), and what
+    is `kept` of it because it is not personal.
+    """
+    return {**(kept or {}), _MARK: hashed or hash_of(value)}
 
 
 def erased_text(value: str) -> str:
@@ -102,10 +107,15 @@ def erased_text(value: str) -> str:
 
 
 def is_erased(value: Any) -> bool:
-    """Whether this is what an erasure leaves."""
+    """Whether this has the form of what an erasure leaves; for showing it, not for judging it."""
     if isinstance(value, dict):
         return _MARK in value
     return isinstance(value, str) and value.startswith(f"{_MARK}:")
+
+
+def unmarked(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object without the mark, to be read as what it was."""
+    return {name: inner for name, inner in value.items() if name != _MARK}
 
 
 class Stated(NamedTuple):

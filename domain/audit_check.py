@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from domain.audit import GENESIS, ROLES_CHAIN, STATED, Entry, Stated, hash_of, is_erased, link, row_digest, row_key
+from domain.audit import GENESIS, ROLES_CHAIN, STATED, Entry, Stated, link, row_digest, row_key
 from domain.canonical import digest
+from domain.erasures import Erasures
 from domain.merkle import Head
 
 BEGINS = frozenset({"task.submitted", "fork.created"})
@@ -45,7 +46,7 @@ class Checked(NamedTuple):
 
     problems: list[Problem]
     erased: int
-    """Bodies and rows of which an erasure left the hash, or nothing."""
+    """Events' data and rows of which an erasure left no more than hashes."""
 
 
 def check(found: Found, anchored: Head | None = None) -> Checked:
@@ -53,9 +54,10 @@ def check(found: Found, anchored: Head | None = None) -> Checked:
     problems = [*_links(found), *_head(found)]
     if anchored is not None:
         problems.extend(_anchored(found, anchored))
-    told, erased_events = _events(found)
-    rows, erased_rows = _rows(found)
-    return Checked([*problems, *told, *rows, *_task(found)], erased_events + erased_rows)
+    erasures = Erasures(found.chain)
+    told, erased_events = _events(found, erasures)
+    rows, erased_rows = _rows(found, erasures)
+    return Checked([*problems, *told, *rows, *_task(found, erasures)], erased_events + erased_rows)
 
 
 def _links(found: Found) -> Iterator[Problem]:
@@ -93,7 +95,7 @@ def _anchored(found: Found, anchored: Head) -> Iterator[Problem]:
         yield Problem(found.task_id, anchored.seq, "edited", "the entry is not the one that an anchor holds")
 
 
-def _events(found: Found) -> tuple[list[Problem], int]:
+def _events(found: Found, erasures: Erasures) -> tuple[list[Problem], int]:
     left, problems, erased = dict(found.events), [], 0
     for entry in found.chain:
         event = left.pop(entry.key, None)
@@ -103,9 +105,9 @@ def _events(found: Found) -> tuple[list[Problem], int]:
         subtask = (entry.body or {}).get("subtask")
         if (event["event"], event["fence"], event["subtask_id"]) != (entry.event, entry.fence, subtask):
             problems.append(Problem(found.task_id, entry.seq, "edited", f"the event {entry.key} was changed"))
-        erased += is_erased(event["data"])
-        hashed = hash_of(event["data"])
-        if hashed is not None and bytes.fromhex(hashed) != entry.body_hash:
+        place = ("events", entry.key, "data", event["data"])
+        erased += erasures.left(*place)
+        if bytes.fromhex(erasures.hash_of(*place, since=entry.seq)) != entry.body_hash:
             problems.append(Problem(found.task_id, entry.seq, "edited", f"the data of {entry.key} was changed"))
     if _whole(found):
         outside = (Problem(found.task_id, None, "outside", f"no entry speaks for the event {key}") for key in left)
@@ -119,7 +121,7 @@ def _whole(found: Found) -> bool:
     return bool(found.chain) and found.chain[0].event in BEGINS
 
 
-def _rows(found: Found) -> tuple[list[Problem], int]:
+def _rows(found: Found, erasures: Erasures) -> tuple[list[Problem], int]:
     stated: dict[tuple[str, str], tuple[int, str]] = {}
     for entry in found.chain:
         for kind, some in ((entry.body or {}).get("rows") or {}).items():
@@ -137,18 +139,18 @@ def _rows(found: Found) -> tuple[list[Problem], int]:
                     name = f"{how.table} {row_key(how, row)}".strip()
                     problems.append(Problem(found.task_id, None, "outside", f"no entry speaks for the row of {name}"))
                 continue
-            problems.extend(_row(found.task_id, how, row, *told))
-            erased += any(is_erased(row[name]) for name in how.hashed)
+            problems.extend(_row(found.task_id, how, row, erasures, *told))
+            erased += any(erasures.left(how.table, row_key(how, row), name, row[name]) for name in how.hashed)
     for (kind, key), (seq, _) in stated.items():
         problems.append(Problem(found.task_id, seq, "missing", f"the row of {STATED[kind].table} {key} is gone"))
     return problems, erased
 
 
-def _row(task_id: str, how: Stated, row: Row, seq: int, hashed: str) -> Iterator[Problem]:
-    hashes = [hash_of(row[name]) for name in how.hashed]
-    lost = [name for name, one in zip(how.hashed, hashes, strict=True) if one is None]
-    if not lost and row_digest(how, row, hashes) != hashed:
-        yield Problem(task_id, seq, "edited", f"the row of {how.table} {row_key(how, row)} was changed")
+def _row(task_id: str, how: Stated, row: Row, erasures: Erasures, seq: int, hashed: str) -> Iterator[Problem]:
+    key = row_key(how, row)
+    hashes = [erasures.hash_of(how.table, key, name, row[name], since=seq) for name in how.hashed]
+    if row_digest(how, row, hashes) != hashed:
+        yield Problem(task_id, seq, "edited", f"the row of {how.table} {key} was changed")
 
 
 def _should_be_stated(found: Found, kind: str, row: Row) -> bool:
@@ -172,23 +174,23 @@ def _speaks_of_ends(found: Found) -> bool:
     return any(entry.event == ENDS and "ends" in ((entry.body or {}).get("rows") or {}) for entry in found.chain)
 
 
-def _task(found: Found) -> Iterator[Problem]:
+def _task(found: Found, erasures: Erasures) -> Iterator[Problem]:
     """Its payload and its end state, where its events speak for them."""
     if found.task is None:
         if found.chain and found.task_id != ROLES_CHAIN:
             yield Problem(found.task_id, None, "missing", "the task's row is gone")
         return
-    if not _payload_holds(found, found.task):
+    if not _payload_holds(found, found.task, erasures):
         yield Problem(found.task_id, 1, "edited", "the task's payload is not the one that was submitted")
     ended = _data_of(found, ENDS)
     if ended is not None and (found.task["status"], found.task["answer"]) != (ended.get("status"), ended.get("answer")):
         yield Problem(found.task_id, None, "edited", "the task's status or answer is not the one that was reported")
 
 
-def _payload_holds(found: Found, task: Row) -> bool:
+def _payload_holds(found: Found, task: Row, erasures: Erasures) -> bool:
     """Whether the payload is the one that was submitted, or what policy let in of it at the door."""
     begun, payload = _begun(found), task["payload"]
-    if begun is None or is_erased(payload):
+    if begun is None or erasures.left("tasks", "", "payload", payload):
         return True
     door = next((row["body"] for row in found.rows.get("verdicts", ()) if row["key"] == "intake"), None)
     redacted = door.get("modified") if isinstance(door, Mapping) else None
@@ -204,11 +206,13 @@ def _begun(found: Found) -> Row | None:
 
 
 def _readable(data: Any) -> Row | None:
-    """An event's data; None where an erasure took it, or somebody put something else there: that is told elsewhere."""
-    return data if isinstance(data, Mapping) and not is_erased(data) else None
+    """An event's data, of which an erasure leaves what is looked at here; None where somebody put something else there:
+    that is told elsewhere.
+    """
+    return data if isinstance(data, Mapping) else None
 
 
 def _data_of(found: Found, event: str) -> Row | None:
-    """The data of the task's only such event; None where there is none, or an erasure took it."""
+    """The data of the task's only such event; None where there is none."""
     data = next((row["data"] for row in found.events.values() if row["event"] == event), None)
     return _readable(data)

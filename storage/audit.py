@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit import STATED, hash_of, row_digest, row_key, text_hash
 from domain.canonical import canonical_json
+from domain.erasures import NAMED, Named
 from storage.tables import events
 from storage.writes import Append, Encoded, insert_all, json_columns
 
@@ -19,12 +20,17 @@ class Chain:
     def __init__(self, task_id: str, fence: int, actor: str) -> None:
         self._task_id, self._fence, self._actor = task_id, fence, actor
         self._stated: dict[str, dict[str, str]] = {}
+        self._erased: Named = {}
 
     def state(self, kind: str, row: Mapping[str, Any]) -> None:
         """Have the transaction's last event speak for this row, by its digest. `kind` is one of STATED."""
         stated = STATED[kind]
         hashes = [_hash(row[name]) for name in stated.hashed]
         self._stated.setdefault(kind, {})[row_key(stated, row)] = row_digest(stated, row, hashes)
+
+    def erase(self, named: Named) -> None:
+        """Have the transaction's last event name what an erasure blanked."""
+        self._erased = named
 
     def event(self, key: str, event: str, data: dict[str, Any], subtask_id: str | None = None) -> dict[str, Any]:
         """The `events` row."""
@@ -43,6 +49,9 @@ class Chain:
         if self._stated:
             entries[-1]["body"] = {**(entries[-1]["body"] or {}), "rows": self._stated}
             self._stated = {}
+        if self._erased:
+            entries[-1]["body"] = {**(entries[-1]["body"] or {}), NAMED: self._erased}
+            self._erased = {}
         for entry in entries:
             entry["body"] = canonical_json(entry["body"]) if entry["body"] is not None else None
         return Append(self._task_id, self._fence, self._actor, json.dumps(entries))
@@ -57,7 +66,7 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hash(value: Any) -> str | None:
+def _hash(value: Any) -> str:
     return text_hash(value) if isinstance(value, Encoded) else hash_of(value)
 
 
@@ -72,12 +81,15 @@ async def write_event(
     actor: str,
     subtask_id: str | None = None,
     rows: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    erased: Named | None = None,
 ) -> None:
     """Write an event once for its key and append it to the chain, in the caller's transaction, without a run.
 
-    `rows` are (kind, row) pairs that the event speaks for. The caller has locked the task's row.
+    `rows` are (kind, row) pairs that the event speaks for; `erased` is what it blanked. The caller has locked the
+    task's row.
     """
     chain = Chain(task_id, fence, actor)
+    chain.erase(erased or {})
     for kind, row in rows:
         chain.state(kind, row)
     written = chain.event(key, event, data, subtask_id)

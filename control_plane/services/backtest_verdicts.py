@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from control_plane.services.erased import is_erased
-from control_plane.services.judged_subjects import subjects_of
+from control_plane.services.judged_subjects import is_blanked, subjects_of
 from domain.guard import TAINT, Effect, Finding, Hop, Subject, Verdict
 from domain.task_type import TaskType
 from guardrails.gate import CedarGate
@@ -96,7 +96,7 @@ def _is_touched(records: TaskRecords) -> bool:
 def _known(records: TaskRecords, row: Mapping[str, Any], subjects: Mapping[str, Subject]) -> Subject | str:
     """What the verdict was given on, or why that is not known."""
     body, subject = row["body"], subjects.get(row["key"])
-    if "erased" in body or _is_forgotten(records, row):
+    if is_blanked(records, row):
         return "erased"
     if body.get("modified"):
         return "redacted"
@@ -105,12 +105,6 @@ def _known(records: TaskRecords, row: Mapping[str, Any], subjects: Mapping[str, 
     if subject is not None:
         return subject
     return "withheld" if row["hop"] == Hop.RESPONSE else "not recorded"
-
-
-def _is_forgotten(records: TaskRecords, row: Mapping[str, Any]) -> bool:
-    """Whether it is on a memory of somebody who was erased."""
-    memory = records.memories.get(row["key"].split(":", 2)[-1]) if row["hop"] == Hop.RETRIEVED else None
-    return memory is not None and "erased" in memory["data"]
 
 
 def _again(gates: Gates, row: Mapping[str, Any], known: Subject | str, facts: Mapping[str, Any] | None = None) -> Again:

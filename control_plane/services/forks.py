@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from catalog.load import Catalog
 from control_plane.services.erased import refuse_erased
 from control_plane.services.listing import unknown_task
+from domain.audit import unmarked
 from domain.decision import Decision
 from domain.errors import InputError
 from domain.guard import Effect
@@ -100,7 +101,7 @@ def _check(catalog: Catalog, records: TaskRecords, wanted: Fork, subtask_id: str
     row = records.decisions.get(subtask_id)
     if row is None:
         raise InputError(f"{subtask_id} has no decision: fork with --from negotiate")
-    if wanted.stage == "guard" and Decision.model_validate(row["body"]).option is None:
+    if wanted.stage == "guard" and Decision.model_validate(unmarked(row["body"])).option is None:
         raise InputError(f"the panel of {subtask_id} did not decide: fork with --from negotiate or approve")
     verdict = forks.last_verdict(records, subtask_id)
     if wanted.stage == "approve" and not forks.asked(records, subtask_id):

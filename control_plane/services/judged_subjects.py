@@ -1,8 +1,10 @@
 """What each recorded verdict was given on, from the task's records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from domain.approval import Approval
+from domain.audit import is_erased, unmarked
 from domain.decision import Decision
 from domain.guard import Hop, Subject
 from domain.proposal import Option
@@ -41,6 +43,21 @@ def subjects_of(kind: TaskType, records: TaskRecords) -> Iterator[tuple[str, Sub
             yield f"response:{step}", response_subject(step.partition(":")[0], executor, response)
 
 
+def is_blanked(records: TaskRecords, row: Mapping[str, Any]) -> bool:
+    """Whether an erasure took somebody's data out of the verdict, or out of what it was given on."""
+    hop, name = row["hop"], row["subtask_id"]
+    if is_erased(row["body"]) or (hop == Hop.INPUT and records.blanked("events", "intake")):
+        return True
+    if hop == Hop.RESPONSE:
+        action = records.actions.get(row["key"].removeprefix("response:"))
+        return action is not None and is_erased(action["response"])
+    if hop == Hop.RETRIEVED:
+        memory = records.memories.get(row["key"].split(":", 2)[-1])
+        return memory is not None and "erased" in memory["data"]
+    answered = hop == Hop.ARGUMENTS and any(is_erased(one["arguments"]) for one in records.answers)
+    return answered or (name is not None and records.quoted(name))
+
+
 def _proposals(spec: SubtaskSpec, records: TaskRecords) -> Iterator[tuple[str, Subject]]:
     rounds = records.rounds(spec.id)
     for number, given in enumerate(rounds):
@@ -56,7 +73,7 @@ def _arguments(kind: TaskType, spec: SubtaskSpec, records: TaskRecords) -> Itera
     row = records.decisions.get(spec.id)
     if row is None:
         return
-    decision = Decision.model_validate(row["body"])
+    decision = Decision.model_validate(unmarked(row["body"]))
     for verdict in records.verdicts:
         if verdict["hop"] != Hop.ARGUMENTS or verdict["subtask_id"] != spec.id:
             continue

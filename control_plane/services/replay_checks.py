@@ -28,6 +28,8 @@ from storage.repositories.negotiation import counted, round_key
 from storage.repositories.records import TaskRecords
 from tasks.background import backgrounds
 
+ERASED = "erased: it quoted somebody whose data was taken out"
+
 Outcome = Literal["equal", "differs", "not comparable"]
 
 
@@ -107,6 +109,8 @@ def check_intake(material: Material) -> Check:
     if denied is None and was is not None:
         verdicts = [one for one in material.records.verdicts if one["key"] == "intake" and one["effect"] != "allow"]
         denied = "; ".join(verdicts[0]["body"]["reasons"]) if verdicts else None
+    if material.records.blanked("events", "intake") or material.records.blanked("verdicts", "intake"):
+        return Check(stage="intake", outcome="not comparable", what=(ERASED,))
     return compared("intake", was, denied)
 
 
@@ -121,7 +125,8 @@ def check_snapshots(material: Material, spec: SubtaskSpec) -> Check | None:
     for row in stored:
         number = row["round"]
         was[f"{number}"] = row["hash"]
-        if digest(row["contexts"]) != row["hash"] and not _erased(row["contexts"]):
+        blanked = records.blanked("snapshots", f"{spec.id}/{number}") or _erased(row["contexts"])
+        if digest(row["contexts"]) != row["hash"] and not blanked:
             now[f"{number}"] = digest(row["contexts"])
             continue
         try:
@@ -129,6 +134,8 @@ def check_snapshots(material: Material, spec: SubtaskSpec) -> Check | None:
             now[f"{number}"] = rebuilt_hash(
                 material.catalog, records.task, spec, seen, rounds[:number], records.memories
             )
+            if now[f"{number}"] != row["hash"] and (blanked or records.quoted(spec.id)):
+                raise ValueError(ERASED)
         except ValueError as problem:
             unknown.append(f"round {number}: {problem}")
             now[f"{number}"] = row["hash"]
@@ -149,6 +156,8 @@ def check_negotiation(material: Material, spec: SubtaskSpec) -> Check | None:
     if row is None:
         return None
     stage = f"negotiate/{spec.id}"
+    if records.quoted(spec.id):
+        return Check(stage=stage, outcome="not comparable", what=(ERASED,))
     recorded = Decision.model_validate(row["body"])
     try:
         again, rounds = _decide_again(material, spec, recorded)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.load import Catalog
-from control_plane.services.judged_subjects import subjects_of
+from control_plane.services.judged_subjects import is_blanked, subjects_of
 from domain.guard import Finding, Hop, Subject, Verdict
 from guardrails.gate import CedarGate
 from storage.repositories.records import TaskRecords
@@ -34,7 +34,9 @@ def judged_again(catalog: Catalog, records: TaskRecords) -> dict[str, dict[str, 
     found: dict[str, dict[str, Judged]] = {}
     for row in records.verdicts:
         subject = subjects.get(row["key"])
-        if row["hop"] == Hop.RETRIEVED and row["body"].get("modified"):
+        if is_blanked(records, row):
+            one = Judged(row["body"], row["body"], row["policy_hash"], missing="erased: it quoted somebody")
+        elif row["hop"] == Hop.RETRIEVED and row["body"].get("modified"):
             told = "what was shown of the memory is not recorded by itself"
             one = Judged(row["body"], row["body"], row["policy_hash"], missing=told)
         elif subject is None:

@@ -1,33 +1,25 @@
 """A person's data taken out of the rows of their tasks: what is left are ids, statuses and digests."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.audit import erased_json, erased_text, is_erased
-from domain.quotes import Quotes
+from domain.audit import erased_json, erased_text, kept_hash, unmarked
+from domain.erasures import Erasures
+from domain.quotes import Quotes, blanked
 from storage import tables
-from storage.approval_tables import approval_answers
-from storage.schema import metadata
+from storage.event_data import KEPT
+from storage.personal import PLACES, Place
+from storage.repositories.erasing import Change, Row, cells, change_of, erasures_of, row_name, task_column
 
-_KEPT_OUT = frozenset({"audit_log", "audit_heads", "role_grants"})
-"""The chain holds hashes alone, and is never changed; a grant names who works here, and stays as it was made."""
-
-_VERDICT_KEPT = (
-    *("hop", "effect", "policy_ids", "policy_hash", "input_hash", "approval_id"),
-    *("obligations", "overridable_by", "overridden", "downgrade_to", "redact", "modified_by", "modified"),
-)
-_SHOWN_KEPT = ("options", "action", "policy_hash", "graph_version", "context_hash", "asks")
 _FIND = """
 WITH RECURSIVE theirs AS (
   SELECT id FROM tasks t WHERE NOT t.payload ? 'erased' AND (t.case_key = :subject {fields})
   UNION SELECT t.id FROM tasks t JOIN theirs ON t.forked_from = theirs.id
 )
-SELECT t.* FROM tasks t JOIN theirs USING (id) WHERE NOT t.payload ? 'erased' ORDER BY t.created_at, t.id
+SELECT t.* FROM tasks t JOIN theirs USING (id) WHERE NOT t.payload ? 'erased' ORDER BY t.id
 """
 
 
@@ -43,167 +35,58 @@ async def find_tasks(
     return [dict(row) for row in (await connection.execute(statement, values)).mappings()]
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a task's rows, and what is left of it."""
-
-    table: Table
-    name: str
-    left: Callable[[Any], Any]
-
-
-def columns(quotes: Quotes) -> Sequence[Column]:
-    """Every column that may hold something of the person."""
-
-    def blank(value: Any) -> Any:
-        return erased_json(value)
-
-    def scrubbed(value: Any) -> Any:
-        return erased_json(value, quotes.blanked(value))
-
-    def some(*names: str) -> Callable[[Any], Any]:
-        return lambda value: erased_json(value, {name: value[name] for name in names if name in value})
-
-    def told(value: dict[str, Any]) -> Any:
-        kept = quotes.taken_out({name: one for name, one in value.items() if name not in _TOLD})
-        return value if kept == value else erased_json(value, kept)
-
-    return (
-        Column(tables.subtasks, "reason", erased_text),
-        Column(tables.snapshots, "contexts", lambda _: []),
-        Column(tables.proposals, "body", scrubbed),
-        Column(tables.telemetry, "error", erased_text),
-        Column(tables.decisions, "body", scrubbed),
-        Column(tables.verdicts, "body", some(*_VERDICT_KEPT)),
-        Column(tables.approvals, "shown", some(*_SHOWN_KEPT)),
-        Column(tables.approvals, "reason", erased_text),
-        Column(approval_answers, "arguments", blank),
-        Column(approval_answers, "reason", erased_text),
-        Column(tables.actions, "request", blank),
-        Column(tables.actions, "response", blank),
-        Column(tables.actions, "error", erased_text),
-        Column(tables.records, "arguments", blank),
-        Column(tables.memories, "text", erased_text),
-        Column(tables.memories, "data", some("action", "outcome", "right", "undone")),
-        Column(tables.events, "data", told),
-    )
-
-
-_TOLD = frozenset({"denied", "reason", "reasons", "error", "struck", "because", "why", "note"})
-
-
-async def erase_rows(connection: AsyncConnection, task_ids: Sequence[str], quotes: Quotes) -> dict[str, int]:
-    """Blank the tasks' rows; column -> how many rows changed."""
-    found: dict[str, int] = {}
-    for column in columns(quotes):
-        changed = await _rewrite(connection, column, task_ids)
-        if changed:
-            found[f"{column.table.name}.{column.name}"] = changed
-    await connection.execute(
-        text("UPDATE memories SET known_at = now() WHERE task_id = ANY(:ids) AND known_at IS NOT NULL"),
-        {"ids": list(task_ids)},
-    )
+async def own_changes(connection: AsyncConnection, task_ids: Sequence[str], quotes: Quotes) -> list[Change]:
+    """Everything in the tasks' own rows that is not known to be nobody's, and the keys made from the case's."""
+    if not task_ids:
+        return []
+    earlier = await erasures_of(connection, task_ids)
+    found: list[Change] = []
+    for place in PLACES:
+        of_task = task_column(place.table)
+        if of_task is None:
+            continue
+        query = cells(place).where(of_task.in_(task_ids)).with_for_update()
+        for row in (await connection.execute(query)).mappings():
+            left = _left(place, row, quotes, earlier[row["task"]])
+            if left != row["was"]:
+                found.append(change_of(place.table, place.column, row, left))
+    for name in ("case_key", "idempotency_key"):
+        query = cells(Place(tables.tasks, name)).where(tables.tasks.c.id.in_(task_ids))
+        found += [
+            change_of(tables.tasks, name, row, f"erased:{row['task']}")
+            for row in (await connection.execute(query)).mappings()
+        ]
     return found
 
 
-async def _rewrite(connection: AsyncConnection, column: Column, task_ids: Sequence[str]) -> int:
-    table, cell = column.table, column.table.c[column.name]
-    keys = list(table.primary_key.columns)
-    rows = (await connection.execute(select(*keys, cell).where(table.c.task_id.in_(task_ids), cell.is_not(None)))).all()
-    values = []
-    for row in rows:
-        was = row[-1]
-        left = was if is_erased(was) else column.left(was)
-        if left != was:
-            values.append({f"k_{key.name}": row[at] for at, key in enumerate(keys)} | {"left": left})
-    if values:
-        where = [key == bindparam(f"k_{key.name}") for key in keys]
-        await connection.execute(update(table).where(*where).values({cell: bindparam("left", type_=cell.type)}), values)
-    return len(values)
+def _left(place: Place, row: Row, quotes: Quotes, earlier: Erasures) -> Any:
+    """What stays in the cell; its hash is that of what once stood there, also where it was swept before."""
+    was = row["was"]
+    marked = earlier.left(place.table.name, row_name(place.table, row), place.column, was)
+    if isinstance(was, str):
+        return was if marked or was in place.constant else erased_text(was)
+    if isinstance(was, list):
+        return []
+    value = unmarked(was) if marked else was
+    kept = _kept(place, row, value, quotes)
+    if place.table is tables.events and kept == value:
+        return was
+    return erased_json(value, kept, hashed=kept_hash(was) if marked else None)
 
 
-async def erase_task(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
-    """The task's own row; its keys too, which were made from the case's."""
-    summary = row["summary"]
-    kept = {name: summary[name] for name in ("status", "answer") if name in summary} if summary else {}
-    await connection.execute(
-        update(tables.tasks)
-        .where(tables.tasks.c.id == row["id"])
-        .values(
-            payload=erased_json(row["payload"]),
-            summary=None if summary is None else erased_json(summary, kept),
-            reason=None if row["reason"] is None else erased_text(row["reason"]),
-            case_key=None if row["case_key"] is None else f"erased:{row['id']}",
-            idempotency_key=None if row["idempotency_key"] is None else f"erased:{row['id']}",
-        )
-    )
+def _kept(place: Place, row: Row, value: Mapping[str, Any], quotes: Quotes) -> dict[str, Any]:
+    if place.said is not None:
+        found: dict[str, Any] = quotes.taken_out(blanked(value, place.said))
+        return found
+    names: Iterable[str] = place.kept
+    if place.table is tables.events:
+        names = KEPT.get(row["n_event"], ())
+    return {name: value[name] for name in names if name in value}
 
 
-async def erase_recalled(connection: AsyncConnection, task_ids: Sequence[str]) -> int:
-    """The tasks' episodes where other tasks' panels saw them; how many snapshots changed."""
-    found = await connection.execute(select(tables.memories.c.id).where(tables.memories.c.task_id.in_(task_ids)))
-    ids = set(found.scalars())
-    if not ids:
-        return 0
-    table = tables.snapshots
-    # Only snapshots that name one of the episodes are read.
-    named = text("EXISTS (SELECT FROM unnest(CAST(:ids AS text[])) one WHERE position(one IN contexts::text) > 0)")
-    rows = (await connection.execute(select(table).where(named), {"ids": sorted(ids)})).mappings().all()
-    changed = 0
-    for row in rows:
-        left = [
-            {**seen, "episodes": [_forgotten(one) if one["id"] in ids else one for one in seen["episodes"]]}
-            for seen in row["contexts"]
-        ]
-        if left != row["contexts"]:
-            changed += 1
-            here = [table.c[name] == row[name] for name in ("task_id", "subtask_id", "round")]
-            await connection.execute(update(table).where(*here).values(contexts=left))
-    return changed
-
-
-def _forgotten(episode: Mapping[str, Any]) -> dict[str, Any]:
-    # How it turned out is nobody's data, and what the explanation says of it.
-    return {**episode, "text": "", "erased": True}
-
-
-async def sweep(connection: AsyncConnection, quotes: Quotes) -> dict[str, int]:
-    """What quotes the person in any other row; column -> how many rows changed."""
-    if not quotes.strings:
-        return {}
-    changed: dict[str, int] = {}
-    for table in metadata.sorted_tables:
-        if table.name in _KEPT_OUT:
-            continue
-        for cell in table.columns:
-            if cell.primary_key or cell.foreign_keys or not _holds_text(cell.type):
-                continue
-            number = await _sweep_column(connection, table.name, cell.name, isinstance(cell.type, JSONB), quotes)
-            if number:
-                changed[f"{table.name}.{cell.name}"] = number
-    return changed
-
-
-def _holds_text(kind: Any) -> bool:
-    return isinstance(kind, JSONB) or kind.__class__.__name__ == "Text"
-
-
-async def _sweep_column(connection: AsyncConnection, table: str, name: str, is_json: bool, quotes: Quotes) -> int:
-    looked = f'"{name}"::text'
-    statement = text(
-        f'SELECT ctid::text AS at, "{name}" AS was FROM "{table}" WHERE EXISTS '
-        f"(SELECT FROM unnest(CAST(:quotes AS text[])) one WHERE position(one IN {looked}) > 0) FOR UPDATE"
-    )
-    rows = (await connection.execute(statement, {"quotes": list(quotes.variants())})).all()
-    kind = "jsonb" if is_json else "text"
-    put = text(f'UPDATE "{table}" SET "{name}" = CAST(:left AS {kind}) WHERE ctid = CAST(:at AS tid)')
-    for row in rows:
-        await connection.execute(put, {"at": row.at, "left": quotes.left_of(row.was, is_json)})
-    return len(rows)
-
-
-async def erased_memories(connection: AsyncConnection, task_ids: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Id, kind and task type of the tasks' memories."""
+async def erased_memories(connection: AsyncConnection, changes: Iterable[Change]) -> list[tuple[str, str, str]]:
+    """Id, kind and task type of the memories that are blanked."""
+    ids = {change.where["id"] for change in changes if change.table is tables.memories}
     columns = (tables.memories.c.id, tables.memories.c.kind, tables.memories.c.task_type)
-    found = await connection.execute(select(*columns).where(tables.memories.c.task_id.in_(list(task_ids))))
+    found = await connection.execute(select(*columns).where(tables.memories.c.id.in_(ids)))
     return [(row[0], row[1], row[2]) for row in found]

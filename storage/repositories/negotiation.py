@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.audit import unmarked
 from domain.decision import Decision
 from domain.model import Frozen
 from domain.proposal import Proposal
@@ -34,7 +35,9 @@ async def load_rounds(connection: AsyncConnection, task_id: str, subtask_id: str
     for row in await connection.execute(statement):
         while len(rounds) <= row.round:
             rounds.append([])
-        rounds[row.round].append(StoredProposal(proposal=Proposal.model_validate(row.body), struck=row.struck))
+        rounds[row.round].append(
+            StoredProposal(proposal=Proposal.model_validate(unmarked(row.body)), struck=row.struck)
+        )
     return rounds
 
 
@@ -45,7 +48,7 @@ def counted(rounds: Sequence[Sequence[StoredProposal]]) -> list[list[Proposal]]:
 
 async def load_decision(connection: AsyncConnection, task_id: str, subtask_id: str) -> Decision:
     """The subtask's decision."""
-    return Decision.model_validate((await connection.execute(_decision(task_id, subtask_id))).scalar_one())
+    return Decision.model_validate(unmarked((await connection.execute(_decision(task_id, subtask_id))).scalar_one()))
 
 
 class Ended(Frozen):
@@ -66,7 +69,7 @@ async def find_end(connection: AsyncConnection, task_id: str, subtask_id: str, r
     )
     body = _decision(task_id, subtask_id).scalar_subquery()
     row = (await connection.execute(select(went_on.label("again"), body.label("body")))).one()
-    return Ended(again=row.again, decision=None if row.body is None else Decision.model_validate(row.body))
+    return Ended(again=row.again, decision=None if row.body is None else Decision.model_validate(unmarked(row.body)))
 
 
 def round_key(subtask_id: str, round: int) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.audit import is_erased, unmarked
+from domain.erasures import EVENT
 from domain.guard import Hop
 from domain.memory import PersonaContext
 from domain.proposal import Proposal
@@ -50,7 +52,7 @@ class TaskRecords:
                 continue
             while len(found) <= row["round"]:
                 found.append([])
-            proposal = Proposal.model_validate(row["body"])
+            proposal = Proposal.model_validate(unmarked(row["body"]))
             found[row["round"]].append(StoredProposal(proposal=proposal, struck=row["struck"]))
         return found
 
@@ -61,6 +63,18 @@ class TaskRecords:
             for row in self.snapshots
             if row["subtask_id"] == subtask_id
         }
+
+    def blanked(self, table: str, *keys: str) -> bool:
+        """Whether an erasure took somebody's data out of one of these rows; without keys, out of any of the table's."""
+        places = (event["data"].get("places", {}).get(table, ()) for event in self.events if event["event"] == EVENT)
+        return any(not keys or one in keys for found in places for one in found)
+
+    def quoted(self, subtask_id: str) -> bool:
+        """Whether what the subtask's negotiation said, or was decided by, has lost what quoted somebody."""
+        said = [one for one in self.proposals if one["subtask_id"] == subtask_id]
+        decided = self.decisions.get(subtask_id)
+        # A fork's rows were copied as an erasure had left them.
+        return any(is_erased(one["body"]) for one in (*said, *([decided] if decided else ())))
 
     def event(self, key: str) -> Row | None:
         """The event of that key."""

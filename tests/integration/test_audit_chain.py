@@ -15,8 +15,8 @@ from control_plane.cli.main import main
 from control_plane.services import audit
 from control_plane.services.forks import Fork, fork_task
 from control_plane.services.inbox import approve
-from domain.audit import erased_json
 from domain.errors import LeaseLost, NotFound
+from domain.quotes import Quotes
 from domain.task import Lane, TaskStatus
 from orchestration import anchors
 from orchestration.direct import DIRECT
@@ -24,7 +24,7 @@ from orchestration.recovery import set_back
 from orchestration.run import Runtime, make_context, run_task
 from orchestration.submission import submit_task
 from storage.leases import claim_one
-from storage.repositories import outcomes
+from storage.repositories import erasing, erasure, outcomes
 from tasks.intake import intake
 from tests.integration.test_lanes import CLEAR, LARGE
 
@@ -256,20 +256,50 @@ async def test_an_edited_anchor_is_found(parts: tuple[Runtime, Path]) -> None:
         assert (await kinds(runtime, home))[0][0] == "anchor"
 
 
-async def test_an_erased_body_is_no_edit(parts: tuple[Runtime, Path]) -> None:
+MARKS = (
+    "UPDATE decisions SET action = 'refuse', margin = 0.9, body = '{\"erased\": null}' WHERE task_id = %s",
+    "UPDATE verdicts SET effect = 'deny', body = '{\"erased\": true}' WHERE task_id = %s",
+    'UPDATE events SET data = \'{"erased": null, "by": "mallory"}\' WHERE task_id = %s AND event = \'plan.made\'',
+    "UPDATE events SET data = '{\"erased\": null}' WHERE task_id = %s AND event = 'report.done'",
+    'UPDATE tasks SET payload = \'{"erased": null, "Amount": 1}\' WHERE id = %s',
+    "UPDATE actions SET executor = 'other', response = '{\"erased\": 1}' WHERE task_id = %s",
+    "UPDATE subtasks SET status = 'failed', reason = 'erased:x' WHERE task_id = %s",
+    "UPDATE proposals SET struck = 'erased:' || repeat('0', 64) WHERE task_id = %s",
+)
+
+
+@pytest.mark.parametrize("statement", MARKS)
+async def test_a_mark_that_no_erasure_made_is_an_edit(parts: tuple[Runtime, Path], statement: str) -> None:
     runtime, home = parts
     task_id = await _task(runtime)
-    with psycopg.connect(runtime.dsn, autocommit=True) as connection:
-        for table, column in (("proposals", "body"), ("decisions", "body"), ("events", "data"), ("actions", "request")):
-            query = f"SELECT ctid::text, {column} FROM {table} WHERE task_id = %s"
-            for place, value in connection.execute(query, (task_id,)).fetchall():
-                gone = json.dumps(erased_json(value))
-                connection.execute(f"UPDATE {table} SET {column} = %s::jsonb WHERE ctid = %s::tid", (gone, place))
+    tamper(runtime, statement, task_id)
+    assert {kind for kind, _, _ in await kinds(runtime, home)} == {"edited"}
+
+
+async def test_a_mark_with_the_right_hash_counts_only_where_an_erasure_says_so(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await _task(runtime)
+    async with runtime.engine.begin() as connection:
+        changes = await erasure.own_changes(connection, [task_id], Quotes(frozenset()))
+        await erasing.put(connection, changes)
+    assert {kind for kind, _, _ in await kinds(runtime, home)} == {"edited"}
+    async with runtime.engine.begin() as connection:
+        await erasing.tell(connection, changes, {"by": "dpo"}, "dpo", [task_id])
     found = await audit.verify(runtime.engine, home, None, None)
     assert found.problems == []
     assert found.erased > 10
-    tamper(runtime, "UPDATE proposals SET confidence = 0.01 WHERE task_id = %s", task_id)
-    assert {kind for kind, _, _ in await kinds(runtime, home)} == {"edited"}
+    before: set[str] = set()
+    # What was left is not to be changed, either.
+    for statement in (
+        "UPDATE proposals SET confidence = 0.01 WHERE task_id = %s",
+        "UPDATE decisions SET body = body || '{\"rounds\": 7}' WHERE task_id = %s",
+        "UPDATE tasks SET status = 'failed' WHERE id = %s",
+        "UPDATE tasks SET payload = payload || '{\"Amount\": 1}' WHERE id = %s",
+    ):
+        tamper(runtime, statement, task_id)
+        now = {problem.detail for problem in (await audit.verify(runtime.engine, home, None, None)).problems}
+        assert now > before, statement
+        before = now
 
 
 @pytest.mark.parametrize(

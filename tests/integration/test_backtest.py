@@ -19,7 +19,7 @@ from domain.task import TaskStatus
 from evaluation.rates import rate
 from guardrails.filters import FILTERS
 from orchestration.run import Runtime
-from storage.repositories import erasure, judged
+from storage.repositories import erasing, erasure, judged
 from tests.fakes.target import fake_target
 from tests.integration.acting import Acting, acting
 from tests.integration.commands import pointed_at
@@ -164,9 +164,7 @@ async def test_the_newest_tasks_by_pages(runtime: Runtime, tmp_path: Path, monke
 async def test_a_person_who_was_erased_is_not_judged_again(runtime: Runtime) -> None:
     kept, erased = await finish(runtime, CLEAR), await finish(runtime, CLEAR)
     async with runtime.engine.begin() as connection:
-        row = (await connection.execute(text("SELECT * FROM tasks WHERE id = :id"), {"id": erased})).mappings().one()
-        await erasure.erase_rows(connection, [erased], Quotes(frozenset()))
-        await erasure.erase_task(connection, dict(row))
+        await erasing.put(connection, await erasure.own_changes(connection, [erased], Quotes(frozenset())))
     found = await _tried(runtime, 2, OWN)
     assert (found["tasks"]["judged"], found["tasks"]["not_judged"], found["tasks"]["partly"]) == (1, 1, 0)
     assert set(found["not_judged"]) == {"erased"}
@@ -259,7 +257,7 @@ async def test_a_memory_that_was_left_out_is_judged_again(settings: Settings, tm
         assert found["hops"]["retrieved"]["effects"] == {"deny -> allow": 1}
         assert found["by_policy"]["UNREAD"]["tasks"] == [second]
         async with stage.runtime.engine.begin() as connection:
-            await erasure.erase_rows(connection, [first], Quotes(frozenset()))
+            await erasing.put(connection, await erasure.own_changes(connection, [first], Quotes(frozenset())))
         found = await _claims(stage, 1, folder=tmp_path)
     assert found["hops"]["retrieved"]["not_judged"] == {"erased": 1}
 
