@@ -14,7 +14,7 @@ from domain.decision import Decision
 from domain.errors import InputError
 from domain.guard import Effect
 from domain.plan import Plan
-from domain.task import END_STATES
+from domain.task import END_STATES, was_undone
 from domain.task_type import TaskType
 from storage.repositories import forks
 from storage.repositories.records import TaskRecords, load_records
@@ -48,6 +48,8 @@ async def fork_task(engine: AsyncEngine, catalog: Catalog, wanted: Fork) -> dict
             raise InputError(f"task {wanted.task_id} is {records.row['status']}: only a finished task can be forked")
         kind = catalog.task_type(records.row["task_type"])
         subtask_id = _subtask(records, wanted)
+        plan = Plan.model_validate(records.row["plan"])
+        _refuse_undone(records, plan, subtask_id)
         _check(catalog, records, wanted, subtask_id)
         copy = forks.Copy(
             source=wanted.task_id,
@@ -58,7 +60,7 @@ async def fork_task(engine: AsyncEngine, catalog: Catalog, wanted: Fork) -> dict
             dry_run=not wanted.execute,
             deadline=kind.sla.deadline,
             type_version=kind.version,
-            again=_again(Plan.model_validate(records.row["plan"]), subtask_id),
+            again=_again(plan, subtask_id),
         )
         await forks.store(connection, copy, records)
     return {
@@ -88,6 +90,20 @@ def _again(plan: Plan, subtask_id: str) -> frozenset[str]:
         if found & {*step.depends_on}:
             found.add(step.id)
     return frozenset(found)
+
+
+def _refuse_undone(records: TaskRecords, plan: Plan, subtask_id: str) -> None:
+    """Raise InputError where the fork would stand on what is not there any more, with the nearest that would not."""
+    undone = {row["subtask_id"] for row in records.subtasks if was_undone(row["status"], row["reason"])}
+    missing = undone - _again(plan, subtask_id)
+    if not missing:
+        return
+    ids = [step.id for step in plan.subtasks]
+    told = f"{', '.join(name for name in ids if name in missing)}: undone when the task was rolled back"
+    before = [name for name in ids if undone <= _again(plan, name)]
+    if not before:
+        raise InputError(f"{told}, and no stage lies before all of them: submit it anew")
+    raise InputError(f"{told}: fork with --from negotiate --subtask {before[-1]}, or from a later stage of it")
 
 
 def _check(catalog: Catalog, records: TaskRecords, wanted: Fork, subtask_id: str) -> None:

@@ -15,6 +15,8 @@ from domain.settings import Settings
 from domain.task import TaskStatus
 from orchestration.run import Runtime
 from orchestration.wiring import open_runtime
+from tests.fakes.target import FakeTarget, fake_target
+from tests.integration.acting import acting, write_steps
 from tests.integration.five_subtasks import CLAIM, write_claims
 from tests.integration.test_lanes import CLEAR, LARGE, SPLIT
 from tests.integration.test_replay import finish, run
@@ -121,6 +123,49 @@ async def test_of_five_subtasks_what_depends_on_the_stage_is_done_anew(settings:
             "payout": "done",
             "letter": "skipped",
         }
+
+
+def _rolled_back(root: Path, target: FakeTarget, **more: Any) -> Path:
+    acts = {"executor_parameters": target.parameters()}
+    undone = {**acts, "compensate": "cancel"}
+    return write_steps(root, {"book": undone, "charge": undone, "ship": acts} | more)
+
+
+@pytest.mark.parametrize("execute", [True, False])
+async def test_a_fork_behind_what_was_undone_is_refused(settings: Settings, tmp_path: Path, execute: bool) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        async with acting(settings, _rolled_back(tmp_path, target)) as stage:
+            source, runtime = await stage.submit(), stage.runtime
+            assert await stage.run_on(source) is TaskStatus.FAILED
+            target.refused = frozenset()
+            before = len(target.requests)
+            for subtask, left in (("ship", "book, charge"), ("charge", "book")):
+                with pytest.raises(InputError, match=rf"{left}: undone.*: fork with --from negotiate --subtask book"):
+                    await fork(runtime, source, "guard", subtask, execute=execute)
+            assert await _forks(runtime, source) == 0
+            task_id = await fork(runtime, source, "execute", "book", execute=execute)
+            assert await run(runtime, task_id) is TaskStatus.DONE
+            sent = [key.rsplit("/")[-1] for key, _, _ in target.requests[before:]]
+            assert sent == (["book", "charge", "ship"] if execute else [])
+
+
+async def test_where_no_stage_lies_before_all_that_was_undone_there_is_no_fork(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with fake_target() as target:
+        target.refused = frozenset({"ship"})
+        other = {"executor_parameters": target.parameters(), "compensate": "cancel", "depends_on": []}
+        catalog = _rolled_back(tmp_path, target, charge=other)
+        async with acting(settings, catalog) as stage:
+            source = await stage.submit()
+            assert await stage.run_on(source) is TaskStatus.FAILED
+            with pytest.raises(InputError, match="no stage lies before all of them: submit it anew"):
+                await fork(stage.runtime, source, "guard", "book")
+
+
+async def _forks(runtime: Runtime, task_id: str) -> int:
+    return len((await show_task(runtime.engine, task_id))["forks"])
 
 
 async def _actions(runtime: Runtime, task_id: str) -> dict[str, Any]:
