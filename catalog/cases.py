@@ -1,8 +1,10 @@
 """Cases from a CSV or JSON-lines file: payloads with their keys and known outcomes."""
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,11 +13,12 @@ from catalog.cells import convert
 from catalog.payloads import check_payload
 from domain.errors import CaseFileError, PayloadError
 from domain.model import Frozen
-from domain.strict_json import JsonRefused, parse
+from domain.strict_json import LIMIT_BYTES, JsonRefused, parse
 from domain.task_type import TaskType
 
 MAX_BYTES = 256 * 1024 * 1024
-MAX_LINE = 2 * 1024 * 1024
+# A line of JSON has the limit of a document, and its end.
+_MOST_BYTES = LIMIT_BYTES + 2
 
 
 class Case(Frozen):
@@ -62,9 +65,12 @@ def read_cases(task_type: TaskType, path: Path, offset: int = 0, limit: int | No
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CaseFileError(f"{path}: larger than {MAX_BYTES} bytes")
+        stop = None if limit is None else offset + limit
+        if path.suffix == ".jsonl":
+            with path.open("rb") as lines:
+                return _sort_out(task_type, _json_rows(lines), offset, stop)
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = _json_rows(stream) if path.suffix == ".jsonl" else _csv_rows(task_type, path, stream)
-            return _sort_out(task_type, rows, offset, None if limit is None else offset + limit)
+            return _sort_out(task_type, _csv_rows(task_type, path, stream), offset, stop)
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read ({error.strerror}): give a CSV or a .jsonl file") from error
     except UnicodeDecodeError as error:
@@ -173,24 +179,26 @@ def _check_header(task_type: TaskType, path: Path, header: Sequence[str]) -> Non
         raise CaseFileError(f"{path}: {'; '.join(found)}")
 
 
-def _json_rows(stream: TextIO) -> Iterator[_Row]:
+def _json_rows(stream: BufferedReader) -> Iterator[_Row]:
+    """One for each line that is not blank; of one that is too long, no more is kept than shows it."""
+    if stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+        stream.read(len(BOM_UTF8))
     number = 0
-    while text := stream.readline(MAX_LINE):
+    while line := stream.readline(_MOST_BYTES):
         number += 1
-        too_long = len(text) == MAX_LINE and not text.endswith("\n")
-        while too_long and (rest := stream.readline(MAX_LINE)) and not rest.endswith("\n"):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := stream.readline(_MOST_BYTES)):
             continue
-        if too_long:
-            yield _Row(number, {}, f"longer than {MAX_LINE} characters")
-        elif text.strip():
-            yield _json_row(number, text)
+        raw = line.removesuffix(b"\n").removesuffix(b"\r")
+        if raw.strip():
+            yield _json_row(number, raw)
 
 
-def _json_row(number: int, text: str) -> _Row:
+def _json_row(number: int, raw: bytes) -> _Row:
     try:
-        value = parse(text, limit=4 * MAX_LINE)
+        value = parse(raw, limit=LIMIT_BYTES)
     except JsonRefused as error:
         return _Row(number, {}, f"not JSON that can be used: {error}")
     if not isinstance(value, dict):
-        return _Row(number, {}, f"got {text.strip()[:60]}, expected a JSON object")
+        return _Row(number, {}, f"got {raw.decode().strip()[:60]}, expected a JSON object")
     return _Row(number, value)

@@ -5,6 +5,7 @@ import pytest
 import catalog.cases
 from catalog.cases import read_cases
 from domain.errors import CaseFileError
+from domain.strict_json import LIMIT_BYTES
 
 HEADER = "id,status,amount,job,years,late,tags,code"
 
@@ -149,7 +150,32 @@ def test_json_lines(loan, file, monkeypatch):
     reasons = ["expected number", "the case's key", "finite", "given twice", "a JSON object", "not JSON"]
     assert [bad.line for bad in found.bad] == [3, 4, 5, 6, 7, 8]
     assert all(reason in bad.problem for reason, bad in zip(reasons, found.bad, strict=True))
-    monkeypatch.setattr(catalog.cases, "MAX_LINE", 60)
+    monkeypatch.setattr(catalog.cases, "LIMIT_BYTES", 60)
+    monkeypatch.setattr(catalog.cases, "_MOST_BYTES", 62)
     found = read_cases(loan, file('{"id": "' + "x" * 500 + '"}', lines[-1], name="long.jsonl"))
     assert [bad.line for bad in found.bad] == [1]
     assert [case.line for case in found.cases] == [2]
+
+
+def test_a_line_of_json_has_the_limit_of_a_document(loan, file):
+    def line(key, size):
+        before, after = f'{{"id": "{key}", "amount": 1, "job": "free", "tags": ["', '"]}'
+        filled = "\u00e4" * ((size - len(before) - len(after)) // 2)
+        return (before + filled + after).ljust(size - len(filled))
+
+    lines = [line("A1", LIMIT_BYTES), line("A2", LIMIT_BYTES + 1), line("A3", 4 * LIMIT_BYTES), line("A4", 100)]
+    assert [len(one.encode()) - LIMIT_BYTES for one in lines[:2]] == [0, 1]
+    for ending in ("\n", "\r\n"):
+        path = file(name="long.jsonl")
+        path.write_bytes(("\ufeff" + ending.join(lines)).encode())
+        found = read_cases(loan, path)
+        assert [(case.line, case.key) for case in found.cases] == [(1, "A1"), (4, "A4")]
+        assert [(bad.line, "larger than 256 KiB" in bad.problem) for bad in found.bad] == [(2, True), (3, True)]
+
+
+def test_a_line_of_json_that_is_not_utf_8(loan, file):
+    path = file(name="odd.jsonl")
+    path.write_bytes(b'{"id": "A1", "amount": 1, "job": "\xff"}\n{"id": "A2", "amount": 1, "job": "free"}')
+    found = read_cases(loan, path)
+    assert [case.key for case in found.cases] == ["A2"]
+    assert "byte 34 is not UTF-8" in found.bad[0].problem
