@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from control_plane.services.reasons import bounded
 from domain.calibration import CalibrationStatus, Certificate
 from domain.errors import CalibrationRefused
 from domain.persona import Persona
@@ -119,6 +120,7 @@ async def activate(
 
 async def withdraw(engine: AsyncEngine, kind: TaskType, note: str) -> int:
     """Take what stands out of force: the panel is back at its cold start. Returns the version. Raises NotFound."""
+    bounded(note)
     async with engine.begin() as connection:
         return await calibrations.withdraw(connection, kind.name, kind.answer, note)
 

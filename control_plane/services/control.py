@@ -5,6 +5,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control_plane.services.listing import unknown_task
+from control_plane.services.reasons import bounded
 from domain.errors import ControlRefused, RowHeld
 from domain.task import END_STATES
 from storage.repositories.control import Control, Standing, change, lock_standing
@@ -26,7 +27,10 @@ class Controlled(BaseModel):
 
 
 async def control(engine: AsyncEngine, task_id: str, asked: Control, *, principal: str, reason: str) -> Controlled:
-    """Ask it of the task. Raises NotFound, ControlRefused with why it cannot be done, or RowHeld with by whom."""
+    """Ask it of the task. Raises NotFound, InputError, ControlRefused with why it cannot be done, or RowHeld with by
+    whom.
+    """
+    bounded(reason)
     try:
         return await _control(engine, task_id, asked, principal=principal, reason=reason)
     except DBAPIError as error:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from catalog.load import Catalog
 from control_plane.services.erasure_files import erase_from_files
 from control_plane.services.erasure_prefect import erase_from_own_server, erase_from_prefect
+from control_plane.services.reasons import bounded
 from control_plane.services.vocabulary import vocabulary
 from domain.errors import InputError, NotFound, StackError
 from domain.model import Frozen
@@ -73,6 +74,7 @@ async def erase_subject(engine: AsyncEngine, catalog: Catalog, settings: Setting
     Raises NotFound, InputError where one of them, or another that quotes them, has not ended, StackError where a part
     of the stack is away.
     """
+    bounded(wanted.reason)
     fields = {name: kind.subject_field for name in catalog.names() if (kind := catalog.task_type(name)).subject_field}
     async with engine.connect() as connection:
         rows = await erasure.find_tasks(connection, wanted.subject, fields)

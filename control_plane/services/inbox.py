@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from control_plane.services.inbox_reading import find_approval, standing
 from control_plane.services.inbox_words import why_not
+from control_plane.services.reasons import bounded
 from domain.approval import DONE, NOT_DONE, QUESTIONS, ApprovalStatus
 from domain.asking import OPERATOR, UNASSIGNED, Asks, Given, Voice, choice_digest, decide, voice_of
 from domain.decision import ResultKind
@@ -79,6 +80,7 @@ async def respond(engine: AsyncEngine, given_id: str, word: str, said: Said) -> 
     """Take the answer; a word that is no known answer refuses. Raises NotFound, InputError or AnswerRefused."""
     if not said.reason.strip():
         raise InputError("--reason is empty: say why, it is kept with the answer")
+    bounded(said.reason)
     async with engine.connect() as connection:
         asked = await find_approval(connection, given_id)
     voice = voice_of(word)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from catalog.load import Catalog
+from control_plane.services.reasons import bounded
 from domain.asking import ROLES
 from domain.errors import InputError, RoleRefused
 from domain.model import Frozen
@@ -66,6 +67,7 @@ def _check(principal: str, reason: str) -> None:
         raise InputError(f"NAME: give a name of 1 to {MAX_NAME} printable characters")
     if not reason.strip():
         raise InputError("--reason is empty: say why, it is kept with the role")
+    bounded(reason)
 
 
 async def _may_change(connection: AsyncConnection, by: str) -> str | None:
