@@ -155,9 +155,59 @@ STATED: Mapping[str, Stated] = {
     "records": Stated("records", ("idempotency_key",), ("action",), ("arguments",)),
     "memories": Stated("memories", ("id",), ("kind", "task_type"), ("text",)),
     "outcomes": Stated("outcomes", (), ("label", "right_action", "recorded_by"), ()),
+    # What earlier releases did not speak for has kinds of its own: their chains are left as they are.
+    "submitted": Stated(
+        "tasks",
+        (),
+        (
+            *("task_type", "type_version", "request_hash", "principal", "lane", "seed", "priority", "batch_id"),
+            *("memory_as_of", "deadline_at", "forked_from", "fork_stage", "dry_run"),
+        ),
+        (),
+    ),
+    "plans": Stated("tasks", (), (), ("plan",)),
+    "ended": Stated("tasks", (), ("status", "answer", "escalated"), ("reason", "summary")),
+    "snapshots": Stated("snapshots", ("subtask_id", "round"), ("hash",), ("contexts", "degraded")),
+    "learned": Stated("memories", ("id",), (), ("data",)),
+    "asked": Stated("approvals", ("id",), ("created_at",), ()),
+    "heard": Stated("approval_answers", ("approval_id", "principal"), ("at",), ()),
+    "decided": Stated("approvals", ("id",), ("answered_at",), ()),
+    "acted": Stated("actions", ("subtask_id",), ("kind", "attempts", "fence", "at", "sent_at"), ()),
+    "spans": Stated("subtasks", ("subtask_id",), ("created_at", "ended_at"), ()),
+    "kept": Stated("records", ("idempotency_key",), ("at",), ()),
 }
 """By what is stated: what was asked of people and what they decided are two statements about one row, and `given` is
 each person's answer; `ends` is how its subtasks ended.
+"""
+
+AT_THE_END = frozenset({"ends", "spans", "ended"})
+"""Kinds that only a task's end speaks of."""
+
+AGAIN = frozenset({"outcomes", "learned", "plans"})
+"""Kinds of which the last statement counts: an outcome is corrected, a fork plans anew. Any other row is written once,
+and kept where a stage is repeated.
+"""
+
+TIMES: Mapping[str, str] = {
+    "submitted": "created_at",
+    "ended": "ended_at",
+    "decisions": "at",
+    "verdicts": "at",
+    "memories": "created_at",
+    "outcomes": "recorded_at",
+}
+"""By kind the column that has the time of the transaction that wrote the row: that of the entry that speaks for it."""
+
+NOT_COVERED: Mapping[str, tuple[str, ...]] = {
+    "tasks": (
+        *("case_key", "idempotency_key", "started_at", "parked_seconds", "parked_at", "due", "fence"),
+        *("lease_owner", "lease_until", "cancel_requested", "pause_requested", "crashes"),
+    ),
+    "approvals": ("consumed", "step", "next_at"),
+    "memories": ("seq",),
+}
+"""What of a task's rows no entry speaks for, by table: what moves while it runs, and short keys, whose hashes could be
+guessed.
 """
 
 

@@ -1,44 +1,14 @@
 """Checking a task's audit chain against what it speaks for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from domain.audit import GENESIS, ROLES_CHAIN, STATED, Entry, Stated, link, row_digest, row_key
+from domain.audit import GENESIS, ROLES_CHAIN, STATED, Stated, link, row_digest, row_key
+from domain.audit_found import ENDS, Found, Problem, Row
+from domain.audit_spoken import Spoken
 from domain.canonical import digest
 from domain.erasures import Erasures
 from domain.merkle import Head
-
-BEGINS = frozenset({"task.submitted", "fork.created"})
-"""First events of a chain that speaks for its whole task; older tasks have chains that begin midway, or none."""
-ENDS = "report.done"
-
-ANSWERED = frozenset({"approved", "refused"})
-
-Row = Mapping[str, Any]
-
-
-class Problem(NamedTuple):
-    """Something that does not fit."""
-
-    task_id: str
-    seq: int | None
-    """The entry at which it was found."""
-    kind: str
-    """edited, missing, reordered, outside (of the chain), head, cut (against an anchor), anchor."""
-    detail: str
-
-
-class Found(NamedTuple):
-    """A task as it is found, in a database or in an evidence file."""
-
-    task_id: str
-    chain: Sequence[Entry]
-    head: Head | None
-    events: Mapping[str, Row]
-    """By key."""
-    rows: Mapping[str, Sequence[Row]]
-    """By table."""
-    task: Row | None
 
 
 class Checked(NamedTuple):
@@ -56,8 +26,10 @@ def check(found: Found, anchored: Head | None = None) -> Checked:
         problems.extend(_anchored(found, anchored))
     erasures = Erasures(found.chain)
     told, erased_events = _events(found, erasures)
-    rows, erased_rows = _rows(found, erasures)
-    return Checked([*problems, *told, *rows, *_task(found, erasures)], erased_events + erased_rows)
+    spoken = Spoken(found)
+    rows, erased_rows = _rows(found, spoken, erasures)
+    end = [*_task(found, erasures), *spoken.problems()]
+    return Checked([*problems, *told, *rows, *end], erased_events + erased_rows)
 
 
 def _links(found: Found) -> Iterator[Problem]:
@@ -102,76 +74,52 @@ def _events(found: Found, erasures: Erasures) -> tuple[list[Problem], int]:
         if event is None:
             problems.append(Problem(found.task_id, entry.seq, "missing", f"the event {entry.key} is gone"))
             continue
-        subtask = (entry.body or {}).get("subtask")
+        subtask = entry.body.get("subtask") if isinstance(entry.body, Mapping) else None
         if (event["event"], event["fence"], event["subtask_id"]) != (entry.event, entry.fence, subtask):
             problems.append(Problem(found.task_id, entry.seq, "edited", f"the event {entry.key} was changed"))
         place = ("events", entry.key, "data", event["data"])
         erased += erasures.left(*place)
         if bytes.fromhex(erasures.hash_of(*place, since=entry.seq)) != entry.body_hash:
             problems.append(Problem(found.task_id, entry.seq, "edited", f"the data of {entry.key} was changed"))
-    if _whole(found):
+    if found.whole:
         outside = (Problem(found.task_id, None, "outside", f"no entry speaks for the event {key}") for key in left)
         problems.extend(outside)
     return problems, erased
 
 
-def _whole(found: Found) -> bool:
-    if found.task_id == ROLES_CHAIN:
-        return True
-    return bool(found.chain) and found.chain[0].event in BEGINS
-
-
-def _rows(found: Found, erasures: Erasures) -> tuple[list[Problem], int]:
-    stated: dict[tuple[str, str], tuple[int, str]] = {}
-    for entry in found.chain:
-        for kind, some in ((entry.body or {}).get("rows") or {}).items():
-            for key, hashed in some.items():
-                # A row is written once, and kept where a stage is repeated; an outcome is corrected.
-                if kind == "outcomes" or (kind, key) not in stated:
-                    stated[kind, key] = (entry.seq, hashed)
+def _rows(found: Found, spoken: Spoken, erasures: Erasures) -> tuple[list[Problem], int]:
+    left = dict(spoken.said)
     problems: list[Problem] = []
     erased = 0
     for kind, how in STATED.items():
-        for row in found.rows.get(how.table, ()):
-            told = stated.pop((kind, row_key(how, row)), None)
-            if told is None:
-                if _whole(found) and _should_be_stated(found, kind, row):
-                    name = f"{how.table} {row_key(how, row)}".strip()
+        for row in found.rows_of(how.table):
+            key = row_key(how, row)
+            said = left.pop((kind, key), None)
+            if said is None:
+                if spoken.should(kind, row):
+                    name = f"{how.table} {key}".strip()
                     problems.append(Problem(found.task_id, None, "outside", f"no entry speaks for the row of {name}"))
                 continue
-            problems.extend(_row(found.task_id, how, row, erasures, *told))
-            erased += any(erasures.left(how.table, row_key(how, row), name, row[name]) for name in how.hashed)
-    for (kind, key), (seq, _) in stated.items():
-        problems.append(Problem(found.task_id, seq, "missing", f"the row of {STATED[kind].table} {key} is gone"))
-    return problems, erased
+            problems.extend(_row(found.task_id, how, row, erasures, said.entry.seq, said.digest))
+            erased += any(erasures.left(how.table, key, name, row[name]) for name in how.hashed)
+    gone = {Problem(found.task_id, said.entry.seq, *told) for at, said in left.items() if (told := _gone(*at))}
+    return [*problems, *sorted(gone)], erased
+
+
+def _gone(kind: str, key: str) -> tuple[str, str] | None:
+    """What is wrong where no row is left of what an entry speaks for. That a task's own is gone is told once."""
+    if kind not in STATED:
+        return "edited", f"the entry speaks for a {kind!r}, which this release does not know: verify with a newer one"
+    table = STATED[kind].table
+    return None if table == "tasks" else ("missing", f"the row of {table} {key}".strip() + " is gone")
 
 
 def _row(task_id: str, how: Stated, row: Row, erasures: Erasures, seq: int, hashed: str) -> Iterator[Problem]:
     key = row_key(how, row)
     hashes = [erasures.hash_of(how.table, key, name, row[name], since=seq) for name in how.hashed]
     if row_digest(how, row, hashes) != hashed:
-        yield Problem(task_id, seq, "edited", f"the row of {how.table} {key} was changed")
-
-
-def _should_be_stated(found: Found, kind: str, row: Row) -> bool:
-    if kind == "answers":
-        return row["status"] in ANSWERED
-    if kind == "actions":
-        # The task's end speaks for all of them.
-        return any(entry.event == ENDS for entry in found.chain)
-    if kind == "ends":
-        return _speaks_of_ends(found)
-    if kind == "records":
-        # A call that nothing tells the end of may leave its record behind the task's end.
-        actions = found.rows.get("actions", ())
-        doubtful = any(one["idempotency_key"] == row["idempotency_key"] and one["status"] != "done" for one in actions)
-        return _speaks_of_ends(found) and not doubtful
-    return True
-
-
-def _speaks_of_ends(found: Found) -> bool:
-    """Whether its end speaks for its subtasks and records; ends of older releases do not."""
-    return any(entry.event == ENDS and "ends" in ((entry.body or {}).get("rows") or {}) for entry in found.chain)
+        name = f"{how.table} {key}".strip()
+        yield Problem(task_id, seq, "edited", f"the row of {name} was changed")
 
 
 def _task(found: Found, erasures: Erasures) -> Iterator[Problem]:
@@ -201,7 +149,7 @@ def _payload_holds(found: Found, task: Row, erasures: Erasures) -> bool:
 
 def _begun(found: Found) -> Row | None:
     """What its first event says of it."""
-    event = found.events.get(found.chain[0].key) if _whole(found) else None
+    event = found.events.get(found.chain[0].key) if found.whole and found.chain else None
     return None if event is None else _readable(event["data"])
 
 

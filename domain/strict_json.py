@@ -13,6 +13,7 @@ LIMIT_BYTES = 256 * 1024
 MAX_DEPTH = 32
 INT64 = range(-(2**63), 2**63)
 _INT64_DIGITS = 20
+_FLOAT_DIGITS = 310
 
 # Possessive, and an open string runs to the end: else one text of escaped quotes is read again from each of them.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -40,20 +41,23 @@ class JsonTooLarge(JsonRefused):
         super().__init__("size", "", f"larger than {size}: give a smaller document")
 
 
-def parse(raw: bytes | str, *, limit: int = LIMIT_BYTES) -> Any:
-    """The value. Raises JsonRefused, and JsonTooLarge for more than `limit` bytes."""
+def parse(raw: bytes | str, *, limit: int = LIMIT_BYTES, depth: int = MAX_DEPTH, stored: bool = False) -> Any:
+    """The value. Raises JsonRefused, and JsonTooLarge for more than `limit` bytes.
+
+    `stored`: as Postgres gave it back, which writes a large float as a whole number.
+    """
     data = _encoded(raw) if isinstance(raw, str) else raw
     if len(data) > limit:
         raise JsonTooLarge(limit)
     text = raw if isinstance(raw, str) else _decoded(raw)
-    _check_depth(data)
+    _check_depth(data, depth)
     large = _LARGE.search(data) is not None
     try:
         value = json.loads(
             text,
             object_pairs_hook=_once,
             parse_constant=_suspect,
-            parse_int=_int64 if large else None,
+            parse_int=(_whole_float if stored else _int64) if large else None,
             parse_float=_finite if large else None,
         )
     except json.JSONDecodeError as problem:
@@ -61,10 +65,10 @@ def parse(raw: bytes | str, *, limit: int = LIMIT_BYTES) -> Any:
             "invalid", f"line {problem.lineno} column {problem.colno}", f"{problem.msg}: give JSON"
         ) from None
     except _Suspect:
-        raise _located(text, large) or AssertionError("what was refused is found again") from None
+        raise _located(text, large, stored) or AssertionError("what was refused is found again") from None
     except RecursionError:
-        raise _too_deep("") from None
-    if _BAD_ESCAPE.search(data) and (found := _located(text, large)):
+        raise _too_deep("", depth) from None
+    if _BAD_ESCAPE.search(data) and (found := _located(text, large, stored)):
         raise found
     return value
 
@@ -105,33 +109,33 @@ def _decoded(raw: bytes) -> str:
         raise JsonRefused("encoding", "", f"byte {problem.start} is not UTF-8: save the file as UTF-8") from None
 
 
-def _check_depth(data: bytes) -> None:
+def _check_depth(data: bytes, limit: int) -> None:
     """Before parsing: a parser's own limit is the stack."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0
     for bracket in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
         if bracket in b"[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise _too_deep(_deepest(data))
+            if depth > limit:
+                raise _too_deep(_deepest(data, limit), limit)
         else:
             depth -= 1
 
 
-def _deepest(data: bytes) -> str:
+def _deepest(data: bytes, limit: int) -> str:
     """Where the first bracket too deep stands."""
     depth = 0
     for found in re.finditer(_STRING.pattern + rb"|[\[\]{}]", data, re.DOTALL):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found.group(), 0)
-        if depth > MAX_DEPTH:
+        if depth > limit:
             before = data[: found.start()].decode("utf-8")
             return f"line {before.count(chr(10)) + 1} column {len(before) - (before.rfind(chr(10)) + 1) + 1}"
     return ""
 
 
-def _too_deep(where: str) -> JsonRefused:
-    return JsonRefused("depth", where, f"nested too deeply, more than {MAX_DEPTH} levels: give a flatter document")
+def _too_deep(where: str, limit: int) -> JsonRefused:
+    return JsonRefused("depth", where, f"nested too deeply, more than {limit} levels: give a flatter document")
 
 
 class _Suspect(ValueError):
@@ -152,6 +156,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _int64(digits: str) -> int:
     # The length first: a number of many digits takes long to convert.
     if len(digits) > _INT64_DIGITS or int(digits) not in INT64:
+        raise _Suspect
+    return int(digits)
+
+
+def _whole_float(digits: str) -> int:
+    if len(digits) > _FLOAT_DIGITS:
         raise _Suspect
     return int(digits)
 
@@ -177,13 +187,13 @@ class _Pairs(list[tuple[str, Any]]):
     """An object with every name as often as it was given."""
 
 
-def _located(text: str, large: bool) -> JsonRefused | None:
+def _located(text: str, large: bool, stored: bool = False) -> JsonRefused | None:
     """The first thing refused in a text that is otherwise JSON, with its path."""
     value = json.loads(
         text,
         object_pairs_hook=_Pairs,
         parse_constant=_mark_constant,
-        parse_int=_mark_int if large else None,
+        parse_int=(_mark_whole if stored else _mark_int) if large else None,
         parse_float=_mark_float if large else None,
     )
     found = _problem(value)
@@ -202,6 +212,13 @@ def _mark_int(digits: str) -> Any:
         return _int64(digits)
     except _Suspect:
         return _Bad("number", f"the number {_short(digits)} does not fit 64 bits: give a smaller one, or text")
+
+
+def _mark_whole(digits: str) -> Any:
+    try:
+        return _whole_float(digits)
+    except _Suspect:
+        return _Bad("number", f"the number {_short(digits)} is too large: give a finite one")
 
 
 def _mark_float(digits: str) -> Any:

@@ -6,7 +6,6 @@ has the root over all heads, their count, and the hashes of the changed ones and
 
 import fcntl
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,15 +15,17 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.audit_check import Problem
+from domain.anchor import FORMAT, AnchorLine, Header, as_head
+from domain.audit_found import Problem
 from domain.canonical import canonical_json
 from domain.errors import InputError
 from domain.merkle import Head, proof, root
+from domain.strict_json import JsonRefused, parse
 from storage.repositories.chains import all_heads, links_at
 
-FORMAT = "parley-anchor/1"
 NONE = "0" * 64
 
 
@@ -33,7 +34,7 @@ class Anchors:
     """What a file of anchors says."""
 
     path: Path
-    header: dict[str, Any] | None = None
+    header: Header | None = None
     """Of the newest anchor; None where there is none."""
     signature: str = ""
     heads: dict[str, Head] = field(default_factory=dict)
@@ -43,6 +44,20 @@ class Anchors:
     lines: int = 0
     size: int = 0
     """Bytes of the file that were read: whole lines alone."""
+    unended: bool = False
+    """Whether the newest anchor's line has lost its end; it counts all the same."""
+    torn: int = 0
+    """Bytes behind the last line that are no anchor."""
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said of the file's end."""
+        if self.unended:
+            return f"{self.path}, line {self.lines}: the newest anchor has lost the end of its line, and is counted"
+        if self.torn:
+            told = f"{self.torn} bytes behind line {self.lines} are no whole anchor, and are not counted"
+            return f"{self.path}: {told}: whoever wrote them died over it, or somebody cut the newest anchor"
+        return None
 
     def sorted_heads(self) -> list[Head]:
         """In the order of the tree's leaves."""
@@ -76,12 +91,12 @@ def public_of(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes_raw().hex()
 
 
-def is_signed(header: Mapping[str, Any], signature: str) -> bool:
+def is_signed(header: Header, signature: str) -> bool:
     """Whether the header is signed by the key that it names."""
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(header["key"]))
-        key.verify(bytes.fromhex(signature), canonical_json(header).encode())
-    except (InvalidSignature, ValueError, KeyError):
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(header.key))
+        key.verify(bytes.fromhex(signature), canonical_json(header.plain()).encode())
+    except (InvalidSignature, ValueError):
         return False
     return True
 
@@ -94,19 +109,23 @@ def read_anchors(path: Path, key: str | None, known: Anchors | None = None) -> A
     if not path.exists():
         return Anchors(path)
     goes_on = known is not None and not known.problems and path.stat().st_size >= known.size
-    anchors = known if known is not None and goes_on else Anchors(path)
+    anchors = known if known is not None and goes_on and not known.unended else Anchors(path)
+    anchors.torn = 0
     with path.open("rb") as file:
         file.seek(anchors.size)
         for line in file:
-            if not line.endswith(b"\n"):
-                break  # Whoever wrote it died over it, and the next anchor takes its place.
+            whole = line.endswith(b"\n")
             problem = _take(anchors, line, key)
+            if problem is not None and not whole:
+                anchors.torn = len(line)
+                break  # Whoever wrote it died over it, and the next anchor takes its place.
             anchors.lines += 1
             if problem is not None:
                 anchors.problems.append(Problem("", None, "anchor", f"{path}, line {anchors.lines}: {problem}"))
                 return anchors
             anchors.size += len(line)
-    if anchors.header is not None and root(anchors.sorted_heads()).hex() != anchors.header["root"]:
+            anchors.unended = not whole
+    if anchors.header is not None and root(anchors.sorted_heads()).hex() != anchors.header.root:
         anchors.problems.append(Problem("", None, "anchor", f"{path}: the newest root is not that of its heads"))
     return anchors
 
@@ -114,24 +133,28 @@ def read_anchors(path: Path, key: str | None, known: Anchors | None = None) -> A
 def _take(anchors: Anchors, line: bytes, key: str | None) -> str | None:
     """Take one line in; why it cannot be, if so."""
     try:
-        found = json.loads(line)
-        header, changed, signature = found["header"], found["changed"], found["signature"]
-        heads = {task: Head(task, seq, bytes.fromhex(hashed)) for task, seq, hashed in changed}
-        previous = header["previous"]
-    except (ValueError, KeyError, TypeError):
-        return "it is not an anchor"
-    if not is_signed(header, signature):
+        found = AnchorLine.model_validate(parse(line, limit=len(line)))
+    except JsonRefused as problem:
+        return f"it is not an anchor: {problem}"
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        return f"it is not an anchor: {'.'.join(str(one)[:40] for one in first['loc'])}: {first['msg']}"
+    header = found.header
+    if not is_signed(header, found.signature):
         return "its signature does not hold"
-    if key is not None and header["key"] != key:
+    if key is not None and header.key != key:
         return "it is signed by another key than this stack's"
-    if previous != anchors.line_hash:
+    if header.previous != anchors.line_hash:
         return "it does not follow the line before it"
-    if header["changed"] != _sha(canonical_json(changed)):
+    if header.changed != _sha(canonical_json(found.changed)):
         return "its heads are not those that were signed"
-    anchors.heads.update(heads)
-    if header["count"] != len(anchors.heads):
-        return f"it counts {header['count']} tasks, its heads are {len(anchors.heads)}"
-    anchors.header, anchors.signature, anchors.line_hash = header, signature, _sha(canonical_json(header))
+    changed = {one[0]: as_head(one) for one in found.changed}
+    count = len(anchors.heads.keys() | changed.keys())
+    if header.count != count:
+        return f"it counts {header.count} tasks, its heads are {count}"
+    anchors.heads.update(changed)
+    anchors.header, anchors.signature = header, found.signature
+    anchors.line_hash = _sha(canonical_json(header.plain()))
     return None
 
 
@@ -144,7 +167,7 @@ class Anchored:
     """What anchoring came to."""
 
     path: Path
-    header: dict[str, Any] | None
+    header: Header | None
     """None where something is wrong: nothing was written then."""
     changed: int
     problems: list[Problem]
@@ -176,6 +199,8 @@ async def anchor(engine: AsyncEngine, home: Path, out: Path | None, known: Ancho
         if problems:
             return Anchored(path, None, 0, problems)
         file.truncate(anchors.size)
+        if anchors.unended:
+            file.write("\n")
         header = _append(file, key, anchors, heads, changed)
     return Anchored(path, header, len(changed), [])
 
@@ -192,21 +217,20 @@ def _lost(
     return sorted(problems)
 
 
-def _append(
-    file: Any, key: Ed25519PrivateKey, anchors: Anchors, heads: list[Head], changed: list[Head]
-) -> dict[str, Any]:
+def _append(file: Any, key: Ed25519PrivateKey, anchors: Anchors, heads: list[Head], changed: list[Head]) -> Header:
     told = [[head.task_id, head.seq, head.hash.hex()] for head in changed]
-    header = {
-        "format": FORMAT,
-        "at": datetime.now(UTC).isoformat(),
-        "count": len(heads),
-        "root": root(heads).hex(),
-        "changed": _sha(canonical_json(told)),
-        "previous": anchors.line_hash,
-        "key": public_of(key),
-    }
-    signature = key.sign(canonical_json(header).encode()).hex()
-    file.write(canonical_json({"header": header, "signature": signature, "changed": told}) + "\n")
+    header = Header(
+        format=FORMAT,
+        at=datetime.now(UTC).isoformat(),
+        count=len(heads),
+        root=root(heads).hex(),
+        changed=_sha(canonical_json(told)),
+        previous=anchors.line_hash,
+        key=public_of(key),
+    )
+    plain = header.plain()
+    signature = key.sign(canonical_json(plain).encode()).hex()
+    file.write(canonical_json({"header": plain, "signature": signature, "changed": told}) + "\n")
     file.flush()
     os.fsync(file.fileno())
     return header
@@ -220,7 +244,7 @@ def inclusion(anchors: Anchors, task_id: str) -> dict[str, Any] | None:
     heads = anchors.sorted_heads()
     steps = proof(heads, heads.index(head))
     return {
-        "header": anchors.header,
+        "header": anchors.header.plain(),
         "signature": anchors.signature,
         "head": [head.task_id, head.seq, head.hash.hex()],
         "proof": [[side, neighbour.hex()] for side, neighbour in steps],

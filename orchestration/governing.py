@@ -10,7 +10,7 @@ from orchestration import anchors
 def under_newest(home: Path) -> Under:
     """The newest anchor that this stack's folder holds."""
     read = anchors.read_anchors(anchors.folder(home) / "anchors.jsonl", anchors.known_key(home))
-    return Under(read.header, read.heads, tuple(read.problems))
+    return Under(None if read.header is None else read.header.plain(), read.heads, tuple(read.problems))
 
 
 def files_of(home: Path, report_id: str, formats: Iterable[str]) -> dict[str, Path]:

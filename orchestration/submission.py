@@ -161,7 +161,8 @@ async def _insert(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -
 
 
 def _told(row: dict[str, Any]) -> tuple[Chain, str, str, dict[str, Any]]:
-    """The event that begins a task's audit chain; it speaks for the payload by its hash."""
+    """The event that begins a task's audit chain; it speaks for the payload by its hash, and for the row."""
     chain = Chain(row["id"], fence=0, actor=row["principal"])
+    chain.state("submitted", {**row, "forked_from": None, "fork_stage": None, "dry_run": False})
     names = ("task_type", "type_version", "request_hash", "principal", "lane", "seed", "priority", "batch_id")
     return chain, "submit", "task.submitted", {name: row[name] for name in names}

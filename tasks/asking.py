@@ -66,6 +66,7 @@ async def open_request(context: StageContext, work: UnitOfWork, asked: Request) 
         "next_at": times.next_at,
     }
     await work.add(approvals, row)
+    work.state("asked", row)
     await work.add(notices, notice(task.id, approval_id, OPENED, asks.role))
     await work.connection.execute(_ESCALATED, {"id": task.id})
     told: dict[str, Any] = {"approval": approval_id, "cause": asked.cause, "digest": asked.digest, "role": asks.role}

@@ -37,6 +37,7 @@ async def consolidate(context: StageContext) -> dict[str, Any]:
         # What was only tried is nothing to learn from.
         if not task.dry_run:
             await work.add(memories, episode)
+            work.state("learned", episode)
         await work.event("consolidate", "consolidate.done", {"memory": memory_id})
     return {"memory": memory_id}
 

@@ -17,7 +17,9 @@ async def plan(context: StageContext) -> dict[str, Any]:
     laid_out = PLANNERS[task_type.plan.planner](task_type, task.created_at)
     ids = [step.id for step in laid_out.subtasks]
     async with context.work() as work:
-        await store_plan(work.connection, task.id, laid_out.model_dump(mode="json"))
+        made = laid_out.model_dump(mode="json")
+        await store_plan(work.connection, task.id, made)
+        work.state("plans", {"plan": made})
         await work.add(subtasks, *({"task_id": task.id, "subtask_id": name, "status": "pending"} for name in ids))
         await work.event("plan", "plan.made", {"planner": laid_out.planner, "subtasks": ids})
     return {"subtasks": ids}

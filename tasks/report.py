@@ -1,6 +1,7 @@
 """Report: the task's end state and its structured summary."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -37,7 +38,9 @@ _STANDS = text(
     " WHERE a.task_id = :id) AS records, "
     "(SELECT json_agg(json_build_object('event', event, 'subtask', subtask_id, 'at', at, 'data', data) ORDER BY seq) "
     " FROM events WHERE task_id = :id AND event = ANY(:said)) AS deadlines, "
-    f"(SELECT {NEAR} FROM tasks WHERE id = :id) AS near, now() AS now"
+    "(SELECT json_agg(json_build_object('subtask_id', subtask_id, 'created_at', created_at, 'ended_at', ended_at)) "
+    " FROM subtasks WHERE task_id = :id) AS spans, "
+    f"escalated, {NEAR} AS near, now() AS now FROM tasks WHERE id = :id"
 )
 
 
@@ -75,13 +78,35 @@ async def _end(context: StageContext, denied: str | None, halted: str | None) ->
             summary["undone"] = undone
         if deadlines := await _deadlines(work, stands):
             summary["deadlines"] = deadlines
-        # Their ends are written without events of their own; from here on the chain speaks for them.
-        for kind, ended in (("actions", stands.actions), ("records", stands.records), ("ends", rows)):
-            for row in ended or ():
-                work.state(kind, row)
+        ended = {"status": status.value, "answer": answer, "reason": reason, "summary": summary}
+        _state(work, stands, {**ended, "escalated": stands.escalated})
         await work.event("report", "report.done", {"status": status.value, "answer": answer, "reason": reason})
         await end_task(work.connection, task.id, status, answer=answer, reason=reason, summary=summary)
     return status
+
+
+def _state(work: UnitOfWork, stands: Row[Any], ended: Mapping[str, Any]) -> None:
+    """Their ends are written without events of their own; from here on the chain speaks for them."""
+    acted = [_timed(row, "at", "sent_at") for row in stands.actions or ()]
+    recorded = [_timed(row, "at") for row in stands.records or ()]
+    spans = [_timed(row, "created_at", "ended_at") for row in stands.spans or ()]
+    kinds: dict[str, Sequence[Mapping[str, Any]]] = {
+        "actions": acted,
+        "acted": acted,
+        "records": recorded,
+        "kept": recorded,
+        "ends": stands.subtasks or (),
+        "spans": spans,
+        "ended": [ended],
+    }
+    for kind, some in kinds.items():
+        for row in some:
+            work.state(kind, row)
+
+
+def _timed(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """With times as a row has them: Postgres writes those in JSON in another way."""
+    return {**row, **{name: datetime.fromisoformat(row[name]) for name in names if row[name] is not None}}
 
 
 async def _deadlines(work: UnitOfWork, stands: Row[Any]) -> list[dict[str, Any]]:

@@ -49,7 +49,11 @@ def verify(
     if file is not None:
         if task is not None or anchors is not None:
             raise InputError("--file is verified by itself: leave TASK and --anchors out")
-        found = service.verify_file(file, key)
+        from control_plane.services.evidence import verify_file
+
+        found = verify_file(file, key)
+    elif key is not None:
+        raise InputError("--key is for --file: a stack's own key is known; name other anchors with --anchors")
     else:
         home = settings().home
         found = with_engine(lambda engine: service.verify(engine, home, task, anchors))
@@ -72,6 +76,8 @@ def _show(found: "Verified") -> None:
     aside = f" ({', '.join(extras)})" if extras else ""
     said = "holds" if found.holds else f"{len(found.problems)} problems"
     say(f"{found.tasks} tasks, {found.entries} entries{aside}: {said}")
+    if found.note is not None:
+        say(found.note)
     if found.anchor is None:
         say("compared with no anchor: a cut tail or a removed task is not seen; make one: parley audit anchor")
     else:
@@ -95,14 +101,15 @@ def anchor(
     made = with_engine(lambda engine: service.anchor(engine, home, out))
     if as_json:
         problems = [problem._asdict() for problem in made.problems]
-        emit_json({"file": made.path, "anchor": made.header, "changed": made.changed, "problems": problems})
+        plain = None if made.header is None else made.header.plain()
+        emit_json({"file": made.path, "anchor": plain, "changed": made.changed, "problems": problems})
     elif made.header is None:
         table(("task", "entry", "kind", "what"), made.problems[:_SHOWN])
         say("nothing was anchored")
     else:
         header = made.header
-        say(f"{header['count']} tasks, {made.changed} of them changed: root {header['root']} in {made.path}")
-        say(f"signed by {header['key']}")
+        say(f"{header.count} tasks, {made.changed} of them changed: root {header.root} in {made.path}")
+        say(f"signed by {header.key}")
     return 0 if made.header is not None else 1
 
 
@@ -116,7 +123,7 @@ def export(
 
     Example: parley audit export 0198c1f2-... --out evidence.json
     """
-    from control_plane.services import audit as service
+    from control_plane.services import evidence as service
     from domain.errors import InputError
 
     home = settings().home

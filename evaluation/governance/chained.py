@@ -7,7 +7,8 @@ from typing import Any
 
 from domain.approval import QUESTIONS
 from domain.audit import Entry
-from domain.audit_check import BEGINS, ENDS, Found, Problem
+from domain.audit_found import BEGINS, ENDS, Found, Problem
+from domain.audit_spoken import statements_of
 from domain.merkle import Head
 from evaluation.governance.row import BROKEN, HERE, HOLDS, NO_CHAIN, OUTSIDE
 
@@ -28,7 +29,7 @@ class Chained:
         self.stated: dict[tuple[str, str], Entry] = {}
         """(kind, key of a row) -> the first entry that speaks for it."""
         for entry in found.chain:
-            for kind, some in ((entry.body or {}).get("rows") or {}).items():
+            for kind, some in statements_of(entry).items():
                 for key in some:
                     self.stated.setdefault((kind, key), entry)
 

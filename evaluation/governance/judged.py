@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domain.audit import is_erased
-from domain.audit_check import Found
+from domain.audit_found import Found
 from domain.guard import Effect
 from evaluation.governance.chained import Chained, Fields, as_mapping, as_texts, class_of
 from evaluation.governance.row import ERASED, GONE

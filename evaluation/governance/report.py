@@ -12,7 +12,8 @@ from typing import IO, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.audit_check import Problem, check
+from domain.audit_check import check
+from domain.audit_found import Problem
 from domain.errors import InputError
 from domain.merkle import Head
 from domain.model import Frozen

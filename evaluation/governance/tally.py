@@ -9,7 +9,8 @@ from typing import Any
 
 from domain.approval import QUESTIONS, ApprovalStatus
 from domain.audit import ROLES_CHAIN
-from domain.audit_check import Checked, Found, Problem
+from domain.audit_check import Checked
+from domain.audit_found import Found, Problem
 from evaluation.governance.chained import Chained, end_of, person_spoke
 from evaluation.governance.judged import DENYING
 from evaluation.governance.row import Row

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain.audit import is_erased
-from domain.audit_check import Found
+from domain.audit_found import Found
 from domain.guard import Effect, Hop
 from evaluation.governance.chained import Chained, Fields, answer_of, approval_of, as_mapping, as_texts, class_of
 from evaluation.governance.judged import DENYING, verdicts_of

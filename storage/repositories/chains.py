@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.audit import ROLES_CHAIN, STATED, Entry
-from domain.audit_check import ANSWERED, Found
+from domain.audit import AT_THE_END, ROLES_CHAIN, STATED, TIMES, Entry
+from domain.audit_found import ANSWERED, Found
 from domain.canonical import canonical_json
 from domain.merkle import Head
 from storage.repositories.roles import role_events
@@ -16,7 +16,7 @@ from storage.repositories.roles import role_events
 AT_ONCE = 200
 """So many tasks are held in memory."""
 
-_TABLES = tuple(dict.fromkeys(how.table for how in STATED.values()))
+_TABLES = tuple(dict.fromkeys(how.table for how in STATED.values() if how.table != "tasks"))
 _IDS = text(
     "SELECT id FROM ((SELECT id FROM tasks WHERE id > :after ORDER BY id LIMIT :limit) "
     "UNION (SELECT task_id FROM audit_heads WHERE task_id > :after ORDER BY task_id LIMIT :limit) "
@@ -30,26 +30,28 @@ _ALL_HEADS = text("SELECT task_id, seq, hash FROM audit_heads")
 _EVENTS = text(
     "SELECT task_id, key, event, subtask_id, fence, data, at FROM events WHERE task_id = ANY(:ids) ORDER BY seq"
 )
-_TASKS = text("SELECT id, task_type, status, answer, payload FROM tasks WHERE id = ANY(:ids)")
 _LINKS = text(
     "SELECT l.task_id, l.seq, l.hash FROM audit_log l JOIN jsonb_to_recordset(CAST(:wanted AS jsonb)) "
     "AS w(task_id text, seq bigint) USING (task_id, seq)"
 )
+_OTHER = {"tasks": ("id", "payload"), "memories": ("known_at",)}
 
 
-_TIMES = {"verdicts": ("at",)}
-"""For rows of which the chain does not tell when; it does not speak for them."""
+def spoken_columns(table: str) -> tuple[str, ...]:
+    """The columns of the table that checking needs."""
+    found = ["task_id"] if table != "tasks" else []
+    for kind, how in STATED.items():
+        if how.table == table:
+            found += [*how.key, *how.plain, *how.hashed, *([TIMES[kind]] if kind in TIMES else [])]
+    return tuple(dict.fromkeys([*found, *_OTHER.get(table, ())]))
 
 
-def _columns(table: str) -> tuple[str, ...]:
-    named = [(*how.key, *how.plain, *how.hashed) for how in STATED.values() if how.table == table]
-    return tuple(dict.fromkeys(["task_id", *(name for some in named for name in some), *_TIMES.get(table, ())]))
-
-
+_TASKS = text(f"SELECT {', '.join(spoken_columns('tasks'))} FROM tasks WHERE id = ANY(:ids)")
 _ROWS = {
-    table: text(f'SELECT {", ".join(_columns(table))} FROM "{table}" WHERE task_id = ANY(:ids)') for table in _TABLES
+    table: text(f'SELECT {", ".join(spoken_columns(table))} FROM "{table}" WHERE task_id = ANY(:ids)')
+    for table in _TABLES
 }
-_WHOLE = {table: text(f'SELECT * FROM "{table}" WHERE task_id = ANY(:ids)') for table in (*_TABLES, "snapshots")}
+_WHOLE = {table: text(f'SELECT * FROM "{table}" WHERE task_id = ANY(:ids)') for table in _TABLES}
 
 
 async def task_ids(connection: AsyncConnection) -> AsyncIterator[list[str]]:
@@ -81,41 +83,52 @@ async def load_found(connection: AsyncConnection, ids: Sequence[str], *, whole: 
     return [Found(one, chains[one], heads.get(one), told[one], rows[one], tasks.get(one)) for one in ids]
 
 
+_ACTED = "status IN ('done', 'failed', 'refused', 'unknown')"
+# By their actions' keys: records are not kept by task.
+_RECORDED = "idempotency_key IN (SELECT idempotency_key FROM actions WHERE task_id = :id)"
 _ENDED = {
-    "actions": "status IN ('done', 'failed', 'refused', 'unknown')",
-    "ends": "ended_at IS NOT NULL",
-    # By their actions' keys: records are not kept by task.
-    "records": "idempotency_key IN (SELECT idempotency_key FROM actions WHERE task_id = :id)",
+    "actions": (f"task_id = :id AND {_ACTED}", ("actions", "acted")),
+    "subtasks": ("task_id = :id AND ended_at IS NOT NULL", ("ends", "spans")),
+    "records": (f"task_id = :id AND {_RECORDED}", ("records", "kept")),
+    "tasks": ("id = :id", ("ended",)),
 }
+"""By table which rows have ended, and the kinds that speak of them."""
 _ENDS = {
-    kind: text(
-        f"SELECT {', '.join(_columns(STATED[kind].table))} FROM {STATED[kind].table} WHERE task_id = :id AND {ended}"
-    )
-    for kind, ended in _ENDED.items()
+    table: text(f"SELECT {', '.join(spoken_columns(table))} FROM {table} WHERE {ended}")
+    for table, (ended, _) in _ENDED.items()
 }
 
 
 async def ended_rows(connection: AsyncConnection, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """The task's actions and subtasks that have ended, and its records: nothing changes them any more."""
+    """The task itself, its actions and subtasks that have ended, and its records: nothing changes them any more."""
     return [
         (kind, dict(row))
-        for kind, query in _ENDS.items()
+        for table, query in _ENDS.items()
         for row in (await connection.execute(query, {"id": task_id})).mappings()
+        for kind in _ENDED[table][1]
     ]
 
 
 async def stated_rows(connection: AsyncConnection, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
     """The rows that a task has now, each with the kind of statement that is made about it.
 
-    How its subtasks end is told when it ends.
+    How it and its subtasks end is told when it ends.
     """
     found: list[tuple[str, Mapping[str, Any]]] = []
     for kind, how in STATED.items():
-        if kind == "ends":
+        if kind in AT_THE_END:
             continue
-        rows = (await connection.execute(_ROWS[how.table], {"ids": [task_id]})).mappings()
-        found += [(kind, dict(row)) for row in rows if kind != "answers" or row["status"] in ANSWERED]
+        query = _TASKS if how.table == "tasks" else _ROWS[how.table]
+        rows = [dict(row) for row in (await connection.execute(query, {"ids": [task_id]})).mappings()]
+        found += [(kind, row) for row in rows if _is_there(kind, row)]
     return found
+
+
+def _is_there(kind: str, row: Mapping[str, Any]) -> bool:
+    """Whether there is something to speak of yet."""
+    if kind in ("answers", "decided"):
+        return row["status"] in ANSWERED
+    return kind != "plans" or row["plan"] is not None
 
 
 async def all_heads(connection: AsyncConnection) -> list[Head]:

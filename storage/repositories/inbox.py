@@ -169,10 +169,10 @@ async def tell_answer(
     decided: Mapping[str, Any] | None,
 ) -> None:
     """Put the answer among the task's events, where the audit chain speaks for it, and for what it `decided`."""
-    spoken: list[tuple[str, Mapping[str, Any]]] = [("given", row)]
+    spoken: list[tuple[str, Mapping[str, Any]]] = [("given", row), ("heard", row)]
     key, event = f"approval:{row['approval_id']}:by:{row['principal']}", "approve.counted"
     if decided is not None:
-        spoken.append(("answers", decided))
+        spoken += [("answers", decided), ("decided", decided)]
         key = f"approval:{row['approval_id']}:answered"
         event = "approve.overridden" if row["answer"] == Voice.OVERRIDDEN else "approve.answered"
     by: Any = {"fence": task["fence"], "actor": row["principal"], "subtask_id": subtask_id}

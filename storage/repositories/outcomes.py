@@ -1,12 +1,14 @@
 """Ground truth: what turned out to be right, and the memories that become known by it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.canonical import canonical_json
 from storage.audit import Chain, write_events
 from storage.repositories.listing import Row, rows
 from storage.tables import outcomes, tasks
@@ -14,18 +16,36 @@ from storage.tables import outcomes, tasks
 # A label that is recorded again unchanged leaves the memory, and since when it is known, as they were.
 _MAKE_KNOWN = text(
     """
-    UPDATE memories
+    UPDATE memories m
        SET known_at = now(),
-           data = data || jsonb_build_object(
-               'outcome', CAST(:label AS text),
+           data = m.data || jsonb_build_object(
+               'outcome', k.label,
                -- What was undone was neither right nor wrong.
-               'right', CASE WHEN NOT data ? 'undone' THEN
-                 COALESCE(data->>'action', '') = CAST(:right_action AS text) END)
-     WHERE task_id = :task_id AND kind = 'episodic'
-       AND (known_at IS NULL OR data->>'outcome' IS DISTINCT FROM CAST(:label AS text))
+               'right', CASE WHEN NOT m.data ? 'undone' THEN
+                 COALESCE(m.data->>'action', '') = k.right_action END)
+      FROM jsonb_to_recordset(CAST(:known AS jsonb)) AS k(task_id text, label text, right_action text)
+     WHERE m.task_id = k.task_id AND m.kind = 'episodic'
+       AND (m.known_at IS NULL OR m.data->>'outcome' IS DISTINCT FROM k.label)
+    RETURNING m.task_id, m.id, m.data
     """
-).bindparams(bindparam("label"), bindparam("right_action"), bindparam("task_id"))
+)
 
+_INSERTED = insert(outcomes)
+# Of what is recorded again unchanged the time stays, too.
+_CHANGED = _INSERTED.on_conflict_do_update(
+    index_elements=[outcomes.c.task_id],
+    set_={
+        "label": _INSERTED.excluded.label,
+        "right_action": _INSERTED.excluded.right_action,
+        "recorded_by": _INSERTED.excluded.recorded_by,
+        "recorded_at": func.now(),
+    },
+    where=or_(
+        outcomes.c.label != _INSERTED.excluded.label,
+        outcomes.c.right_action != _INSERTED.excluded.right_action,
+        outcomes.c.recorded_by != _INSERTED.excluded.recorded_by,
+    ),
+)
 _TOLD = ("label", "right_action", "recorded_by")
 _STANDING = text(
     "SELECT t.id, t.fence, o.label, o.right_action, o.recorded_by, "
@@ -58,23 +78,16 @@ async def record(connection: AsyncConnection, found: Sequence[Mapping[str, str]]
     """Write outcomes (task_id, label, right_action, recorded_by), and make their episodes known."""
     if not found:
         return
-    statement = insert(outcomes)
-    changed = statement.on_conflict_do_update(
-        index_elements=[outcomes.c.task_id],
-        set_={
-            "label": statement.excluded.label,
-            "right_action": statement.excluded.right_action,
-            "recorded_by": statement.excluded.recorded_by,
-            "recorded_at": func.now(),
-        },
-    )
     # In one order everywhere, so that two who record at once wait for one another and do not block each other.
-    found = sorted(found, key=lambda row: row["task_id"])
-    standing = await _standing(connection, [row["task_id"] for row in found])
-    await connection.execute(changed, found)
-    known = [{name: row[name] for name in ("task_id", "label", "right_action")} for row in found]
-    await connection.execute(_MAKE_KNOWN, known)
-    await write_events(connection, [_told(row, standing[row["task_id"]]) for row in _last(found, standing)])
+    last = sorted({row["task_id"]: row for row in found}.values(), key=lambda row: row["task_id"])
+    standing = await _standing(connection, [row["task_id"] for row in last])
+    await connection.execute(_CHANGED, last)
+    known = canonical_json([{name: row[name] for name in ("task_id", "label", "right_action")} for row in last])
+    learned: dict[str, list[Row]] = defaultdict(list)
+    for memory in (await connection.execute(_MAKE_KNOWN, {"known": known})).mappings():
+        learned[memory["task_id"]].append(dict(memory))
+    changed = [row for row in last if any(standing[row["task_id"]][name] != row[name] for name in _TOLD)]
+    await write_events(connection, [_told(row, standing[row["task_id"]], learned[row["task_id"]]) for row in changed])
 
 
 async def _standing(connection: AsyncConnection, task_ids: Sequence[str]) -> dict[str, Row]:
@@ -82,13 +95,9 @@ async def _standing(connection: AsyncConnection, task_ids: Sequence[str]) -> dic
     return {row["id"]: dict(row) for row in found.mappings()}
 
 
-def _last(found: Sequence[Mapping[str, str]], standing: Mapping[str, Row]) -> list[Mapping[str, str]]:
-    """The rows that change something, one a task."""
-    by_task = {row["task_id"]: row for row in found}
-    return [row for row in by_task.values() if any(standing[row["task_id"]][name] != row[name] for name in _TOLD)]
-
-
-def _told(row: Mapping[str, str], standing: Row) -> tuple[Chain, str, str, dict[str, Any]]:
+def _told(row: Mapping[str, str], standing: Row, learned: Sequence[Row]) -> tuple[Chain, str, str, dict[str, Any]]:
     chain = Chain(row["task_id"], standing["fence"], row["recorded_by"])
     chain.state("outcomes", row)
+    for memory in learned:
+        chain.state("learned", memory)
     return chain, f"outcome:{standing['number']}", "outcome.recorded", {name: row[name] for name in _TOLD}

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import exists, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.task import UNDONE, SubtaskStatus, Task, TaskStatus
-from storage.tables import subtasks, tasks
+from storage.tables import events, subtasks, tasks
 
 _TASK_COLUMNS = [tasks.c[name] for name in Task.model_fields]
 
@@ -67,8 +67,9 @@ async def note_undone(connection: AsyncConnection, task_id: str, subtask_id: str
 
 
 async def store_plan(connection: AsyncConnection, task_id: str, plan: dict[str, Any]) -> None:
-    """Keep the plan with the task."""
-    await connection.execute(tasks.update().where(tasks.c.id == task_id).values(plan=plan))
+    """Keep the plan with the task. One that was told of is kept: a repeated stage changes nothing."""
+    told = exists().where(events.c.task_id == task_id, events.c.key == "plan")
+    await connection.execute(tasks.update().where(tasks.c.id == task_id, ~told).values(plan=plan))
 
 
 async def end_task(

@@ -11,6 +11,7 @@ from typer.main import get_command
 from control_plane.cli.main import app
 from control_plane.services.forks import STAGES
 from domain.action import ExecutorKind
+from domain.audit import NOT_COVERED
 from domain.calibration import CalibrationStatus
 from domain.decision import ResultKind
 from domain.guard import Hop
@@ -169,3 +170,8 @@ def test_each_kind_of_audit_problem_has_its_meaning() -> None:
     assert found == {"edited", "missing", "reordered", "outside", "head", "cut"}
     for kind in (*found, "anchor"):
         assert re.search(rf"^\| `{kind}` \|", _text("docs/audit.md"), re.MULTILINE), kind
+
+
+def test_what_the_chain_does_not_speak_for_is_listed() -> None:
+    rows = re.findall(r"^  \| `(\w+)` \| (.+) \|$", _text("docs/audit.md"), re.MULTILINE)
+    assert {table: tuple(re.findall(r"`(\w+)`", columns)) for table, columns in rows} == NOT_COVERED

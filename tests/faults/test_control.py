@@ -147,18 +147,18 @@ async def test_a_task_paused_before_it_began_is_parked_and_its_time_does_not_cou
         await _ask(runtime, task_id, Control.RESUME)
     assert await _ask(runtime, task_id, Control.PAUSE)
     assert tuple(await _row(runtime, "SELECT status, due FROM tasks WHERE id = :id", task_id)) == ("parked", False)
-    async with runtime.engine.begin() as connection:
-        await connection.execute(
-            text(
-                "UPDATE tasks SET parked_at = parked_at - interval '1 hour', "
-                "created_at = created_at - interval '1 hour', "
-                "deadline_at = deadline_at - interval '1 hour' WHERE id = :id"
-            ),
-            {"id": task_id},
-        )
+    await _shift(runtime, task_id, "parked_at", "created_at", "deadline_at", by="-1 hour")
     assert await _ask(runtime, task_id, Control.RESUME)
     assert await run(runtime, task_id) is TaskStatus.DONE
+    # The audit would find it.
+    await _shift(runtime, task_id, "created_at", "deadline_at", by="1 hour")
     assert (await _row(runtime, "SELECT parked_seconds FROM tasks WHERE id = :id", task_id))[0] >= 3600
+
+
+async def _shift(runtime: Runtime, task_id: str, *columns: str, by: str) -> None:
+    moved = ", ".join(f"{name} = {name} + interval '{by}'" for name in columns)
+    async with runtime.engine.begin() as connection:
+        await connection.execute(text(f"UPDATE tasks SET {moved} WHERE id = :id"), {"id": task_id})
 
 
 async def test_an_answer_to_a_paused_task_waits_for_its_end(runtime: Runtime) -> None:

@@ -1,8 +1,10 @@
 """A worker anchors by the clock: where something changed, one of many at a time, and it goes on behind a torn line."""
 
 import asyncio
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +13,7 @@ from control_plane.services import audit
 from domain.settings import Settings
 from domain.task import Lane
 from orchestration.anchoring import anchor_if_due
-from orchestration.anchors import anchor
+from orchestration.anchors import anchor, known_key, read_anchors
 from orchestration.direct import DIRECT
 from orchestration.run import Runtime, run_task
 from orchestration.submission import submit_task
@@ -140,3 +142,59 @@ async def test_it_can_be_switched_off(runtime: Runtime, settings: Settings, path
     worker.stop()
     await working
     assert not path.exists()
+
+
+async def test_an_anchor_that_lost_the_end_of_its_line_counts_and_is_told_of(
+    runtime: Runtime, settings: Settings, path: Path
+) -> None:
+    for _ in range(2):
+        await _submit(runtime)
+        made = await anchor(runtime.engine, settings.home, None)
+    assert made.header is not None
+    whole = path.read_bytes()
+    path.write_bytes(whole.removesuffix(b"\n"))
+    found = await audit.verify(runtime.engine, settings.home, None, None)
+    assert (found.problems, found.anchor) == ([], made.header.at)
+    assert found.note is not None
+    assert "lost the end of its line" in found.note
+    # Whoever read it so before reads on.
+    known = read_anchors(path, known_key(settings.home))
+    await _submit(runtime)
+    assert (await anchor(runtime.engine, settings.home, None, known)).problems == []
+    assert path.read_bytes().startswith(whole)
+    assert _lines(path) == 3
+    assert (await audit.verify(runtime.engine, settings.home, None, None)).note is None
+    path.write_bytes(path.read_bytes()[:-9])
+    found = await audit.verify(runtime.engine, settings.home, None, None)
+    assert found.anchor == made.header.at
+    assert found.note is not None
+    assert "behind line 2 are no whole anchor" in found.note
+
+
+HOSTILE = {
+    "deep": b"[" * 200_000,
+    "a list": b"[]",
+    "a number": b"7",
+    "nothing": b"",
+    "no UTF-8": b"\xff",
+    "a key that is none": lambda line: {**line, "header": {**line["header"], "key": 7}},
+    "a large place": lambda line: {**line, "changed": [["t", 2**70, "0" * 64]]},
+    "a place that is a text": lambda line: {**line, "changed": [["t", "1", "0" * 64]]},
+    "a header more": lambda line: {**line, "header": {**line["header"], "more": 1}},
+    "a header that is none": lambda line: {**line, "header": None},
+    "a signature that is none": lambda line: {**line, "signature": 7},
+    "changes that are none": lambda line: {**line, "changed": {"a": 1}},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+async def test_a_line_that_is_no_anchor_is_told(runtime: Runtime, settings: Settings, path: Path, what: str) -> None:
+    await _submit(runtime)
+    await anchor(runtime.engine, settings.home, None)
+    made: Any = HOSTILE[what]
+    line = made if isinstance(made, bytes) else json.dumps(made(json.loads(path.read_bytes()))).encode()
+    path.write_bytes(line + b"\n")
+    [problem] = (await audit.verify(runtime.engine, settings.home, None, None)).problems
+    assert problem.kind == "anchor"
+    assert problem.detail.startswith(f"{path}, line 1: it is not an anchor: ")
+    assert (await anchor(runtime.engine, settings.home, None)).header is None

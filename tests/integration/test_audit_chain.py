@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 from control_plane.cli.main import main
 from control_plane.services import audit
+from control_plane.services.evidence import export, verify_file
 from control_plane.services.forks import Fork, fork_task
 from control_plane.services.inbox import approve
+from domain.audit import STATED
 from domain.errors import LeaseLost, NotFound
 from domain.quotes import Quotes
 from domain.task import Lane, TaskStatus
@@ -23,20 +25,21 @@ from orchestration.direct import DIRECT
 from orchestration.recovery import set_back
 from orchestration.run import Runtime, make_context, run_task
 from orchestration.submission import submit_task
+from storage.audit import Chain
 from storage.leases import claim_one
 from storage.repositories import erasing, erasure, outcomes
 from tasks.intake import intake
 from tests.integration.test_lanes import CLEAR, LARGE
 
 
-async def _task(runtime: Runtime, payload: dict[str, Any] = CLEAR) -> str:
+async def play(runtime: Runtime, payload: dict[str, Any] = CLEAR) -> str:
     kind = runtime.catalog.task_type("credit_review")
     submitted = await submit_task(runtime.engine, kind, payload, principal="ann", lane=Lane.DIRECT)
-    await _go_on(runtime, submitted.task_id)
+    await go_on(runtime, submitted.task_id)
     return submitted.task_id
 
 
-async def _go_on(runtime: Runtime, task_id: str) -> TaskStatus:
+async def go_on(runtime: Runtime, task_id: str) -> TaskStatus:
     claim = await claim_one(runtime.engine, "test", task_id, seconds=60)
     assert claim is not None
     return await run_task(runtime, claim.lease, DIRECT, runtime.graphs())
@@ -50,7 +53,7 @@ async def parts(runtime: Runtime, tmp_path: Path) -> tuple[Runtime, Path]:
         connection.execute("DELETE FROM audit_heads")
         connection.execute("TRUNCATE tasks CASCADE")
         connection.execute("DELETE FROM memories")
-    await _task(runtime)
+    await play(runtime)
     return runtime, tmp_path
 
 
@@ -74,9 +77,9 @@ async def kinds(runtime: Runtime, home: Path, task_id: str | None = None) -> lis
 
 async def test_what_nobody_touched_holds(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
-    task_id = await _task(runtime, LARGE)
+    task_id = await play(runtime, LARGE)
     await approve(runtime.engine, task_id, principal="bob", reason="fine", action=None, digest=None)
-    assert await _go_on(runtime, task_id) is TaskStatus.DONE
+    assert await go_on(runtime, task_id) is TaskStatus.DONE
     row = {"task_id": task_id, "label": "good", "right_action": "approve", "recorded_by": "cleo"}
     for label in ("good", "good", "bad", "good"):
         async with runtime.engine.begin() as connection:
@@ -86,7 +89,7 @@ async def test_what_nobody_touched_holds(parts: tuple[Runtime, Path]) -> None:
     assert found.problems == []
     assert found.tasks == 2
     assert found.anchor is not None
-    events = [one["event"] for one in (await audit.export(runtime.engine, home, task_id, None))["chain"]]
+    events = [one["event"] for one in (await export(runtime.engine, home, task_id, None))["chain"]]
     assert events[0] == "task.submitted"
     assert events[-3:] == ["outcome.recorded"] * 3
     assert {"approve.asked", "approve.answered", "approve.approved", "execute.done", "report.done"} <= set(events)
@@ -95,12 +98,12 @@ async def test_what_nobody_touched_holds(parts: tuple[Runtime, Path]) -> None:
 @pytest.mark.parametrize("stage", ["negotiate", "guard", "approve", "execute"])
 async def test_a_fork_has_a_chain_of_its_own(parts: tuple[Runtime, Path], stage: str) -> None:
     runtime, home = parts
-    source = await _task(runtime, LARGE)
+    source = await play(runtime, LARGE)
     await approve(runtime.engine, source, principal="bob", reason="fine", action=None, digest=None)
-    await _go_on(runtime, source)
+    await go_on(runtime, source)
     made = await fork_task(runtime.engine, runtime.catalog, Fork(source, stage, None, False, "cleo"))
     assert await kinds(runtime, home) == []
-    await _go_on(runtime, made["task_id"])
+    await go_on(runtime, made["task_id"])
     assert await kinds(runtime, home) == []
     tamper(runtime, "UPDATE verdicts SET effect = 'deny' WHERE task_id = %s AND key = 'intake'", made["task_id"])
     assert await kinds(runtime, home) == [("edited", made["task_id"], 1)]
@@ -135,6 +138,29 @@ EDITS = {
         "outside",
     ),
     "the payload": ("UPDATE tasks SET payload = payload || '{\"Amount\": 1}' WHERE id = %s", "edited"),
+    "the plan": ('UPDATE tasks SET plan = plan || \'{"goal": "else"}\' WHERE id = %s', "edited"),
+    "who submitted": ("UPDATE tasks SET principal = 'eve' WHERE id = %s", "edited"),
+    "the reason": ("UPDATE tasks SET reason = 'else' WHERE id = %s", "edited"),
+    "the summary": ('UPDATE tasks SET summary = summary || \'{"status": "x"}\' WHERE id = %s', "edited"),
+    "whether it was tried out": ("UPDATE tasks SET dry_run = NOT dry_run WHERE id = %s", "edited"),
+    "what it was forked from": ("UPDATE tasks SET forked_from = 'x' WHERE id = %s", "edited"),
+    "when it was submitted": ("UPDATE tasks SET created_at = created_at - interval '1 s' WHERE id = %s", "edited"),
+    "when it ended": ("UPDATE tasks SET ended_at = ended_at + interval '1 s' WHERE id = %s", "edited"),
+    "its deadline": ("UPDATE tasks SET deadline_at = deadline_at + interval '1 s' WHERE id = %s", "edited"),
+    "the end taken back": ("UPDATE tasks SET status = 'parked' WHERE id = %s", "edited"),
+    "when an event was": ("UPDATE events SET at = at + interval '1 ms' WHERE task_id = %s", "edited"),
+    "when it was decided": ("UPDATE decisions SET at = at + interval '1 ms' WHERE task_id = %s", "edited"),
+    "when it was recorded": ("UPDATE records SET at = at + interval '1 ms' WHERE task_id = %s", "edited"),
+    "how often it was tried": ("UPDATE actions SET attempts = 9 WHERE task_id = %s", "edited"),
+    "when it was sent": ("UPDATE actions SET sent_at = sent_at + interval '1 ms' WHERE task_id = %s", "edited"),
+    "what a panel saw": ("UPDATE snapshots SET contexts = '[]' WHERE task_id = %s", "edited"),
+    "what a panel saw gone": ("DELETE FROM snapshots WHERE task_id = %s", "missing"),
+    "a forged panel": (
+        "INSERT INTO snapshots (task_id, subtask_id, round, hash, contexts) VALUES (%s, 'x', 7, 'h', '[]')",
+        "outside",
+    ),
+    "a memory's data": ('UPDATE memories SET data = data || \'{"action": "x"}\' WHERE task_id = %s', "edited"),
+    "since when it is known": ("UPDATE memories SET known_at = now() WHERE task_id = %s", "edited"),
     "the answer": ("UPDATE tasks SET answer = 'decline' WHERE id = %s", "edited"),
     "a subtask's status": ("UPDATE subtasks SET status = 'denied' WHERE task_id = %s", "edited"),
     "a subtask's action": ("UPDATE subtasks SET action = 'decline' WHERE task_id = %s", "edited"),
@@ -155,7 +181,7 @@ EDITS = {
 @pytest.mark.parametrize("what", EDITS)
 async def test_what_was_changed_is_found(parts: tuple[Runtime, Path], what: str) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     statement, kind = EDITS[what]
     tamper(runtime, statement, task_id)
     found = await kinds(runtime, home)
@@ -167,6 +193,7 @@ QUARANTINED = {
     "an action": 'UPDATE actions SET response = \'{"status": "other"}\' WHERE task_id = %s',
     "a record": "UPDATE records SET action = 'decline' WHERE task_id = %s",
     "a subtask": "UPDATE subtasks SET status = 'denied' WHERE task_id = %s",
+    "the reason": "UPDATE tasks SET reason = 'else' WHERE id = %s",
 }
 
 
@@ -175,6 +202,13 @@ async def test_what_a_quarantined_task_did_is_spoken_for(
     parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     runtime, home = parts
+    task_id = await _quarantined(runtime, monkeypatch)
+    assert await kinds(runtime, home) == []
+    tamper(runtime, QUARANTINED[what], task_id)
+    assert [(one, task) for one, task, _ in await kinds(runtime, home)] == [("edited", task_id)]
+
+
+async def _quarantined(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> str:
     kind = runtime.catalog.task_type("credit_review")
     task_id = (await submit_task(runtime.engine, kind, CLEAR, principal="ann", lane=Lane.DIRECT)).task_id
     monkeypatch.setattr("orchestration.recovery.MAX_RUN_FAILURES", 1)
@@ -187,9 +221,7 @@ async def test_what_a_quarantined_task_did_is_spoken_for(
     async with runtime.engine.connect() as connection:
         status = await connection.scalar(text("SELECT status FROM tasks WHERE id = :id"), {"id": task_id})
     assert status == "quarantined"
-    assert await kinds(runtime, home) == []
-    tamper(runtime, QUARANTINED[what], task_id)
-    assert [(one, task) for one, task, _ in await kinds(runtime, home)] == [("edited", task_id)]
+    return task_id
 
 
 async def _broken(*given: Any) -> Any:
@@ -213,10 +245,10 @@ def _cut(runtime: Runtime, task_id: str, last: int) -> None:
 
 async def test_a_cut_tail_is_found_with_an_anchor(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     made = await anchors.anchor(runtime.engine, home, None)
     assert made.header is not None
-    assert made.header["count"] == 2
+    assert made.header.count == 2
     with psycopg.connect(runtime.dsn) as connection:
         last = connection.execute("SELECT max(seq) FROM audit_log WHERE task_id = %s", (task_id,)).fetchone()
     assert last is not None
@@ -231,7 +263,7 @@ async def test_a_cut_tail_is_found_with_an_anchor(parts: tuple[Runtime, Path]) -
 
 async def test_a_removed_task_is_found_with_an_anchor(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     await anchors.anchor(runtime.engine, home, None)
     tables = ("audit_log", "audit_heads", "events", "decisions", "proposals", "verdicts", "actions", "memories")
     for table in (*tables, "subtasks", "snapshots", "telemetry", "records"):
@@ -247,7 +279,7 @@ async def test_a_removed_task_is_found_with_an_anchor(parts: tuple[Runtime, Path
 async def test_an_edited_anchor_is_found(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
     made = await anchors.anchor(runtime.engine, home, None)
-    await _task(runtime)
+    await play(runtime)
     await anchors.anchor(runtime.engine, home, None)
     lines = made.path.read_text().splitlines(keepends=True)
     assert len(lines) == 2
@@ -271,14 +303,14 @@ MARKS = (
 @pytest.mark.parametrize("statement", MARKS)
 async def test_a_mark_that_no_erasure_made_is_an_edit(parts: tuple[Runtime, Path], statement: str) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     tamper(runtime, statement, task_id)
     assert {kind for kind, _, _ in await kinds(runtime, home)} == {"edited"}
 
 
 async def test_a_mark_with_the_right_hash_counts_only_where_an_erasure_says_so(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     async with runtime.engine.begin() as connection:
         changes = await erasure.own_changes(connection, [task_id], Quotes(frozenset()))
         await erasing.put(connection, changes)
@@ -344,7 +376,7 @@ async def test_a_repeated_stage_appends_once(parts: tuple[Runtime, Path]) -> Non
     context = await make_context(runtime, claim.lease)
     await intake(context)
     await intake(context)
-    entries = (await audit.export(runtime.engine, home, task_id, None))["chain"]
+    entries = (await export(runtime.engine, home, task_id, None))["chain"]
     assert [one["event"] for one in entries] == ["task.submitted", "intake.accepted"]
     async with runtime.engine.begin() as connection:
         await connection.execute(text("UPDATE tasks SET fence = fence + 1 WHERE id = :id"), {"id": task_id})
@@ -355,18 +387,18 @@ async def test_a_repeated_stage_appends_once(parts: tuple[Runtime, Path]) -> Non
 
 async def test_evidence_is_verified_by_itself(parts: tuple[Runtime, Path]) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     for _ in range(4):
-        await _task(runtime)
+        await play(runtime)
     made = await anchors.anchor(runtime.engine, home, None)
     assert made.header is not None
     file = home / "evidence.json"
-    told = json.dumps(await audit.export(runtime.engine, home, task_id, None))
+    told = json.dumps(await export(runtime.engine, home, task_id, None))
     file.write_text(told)
-    found = audit.verify_file(file, made.header["key"])
+    found = verify_file(file, made.header.key)
     assert found.problems == []
-    assert found.anchor == made.header["at"]
-    assert [one.kind for one in audit.verify_file(file, "00" * 32).problems] == ["anchor"]
+    assert found.anchor == made.header.at
+    assert [one.kind for one in verify_file(file, "00" * 32).problems] == ["anchor"]
     evidence = json.loads(told)
     assert evidence["plan"]["subtasks"]
     for change in (
@@ -381,14 +413,14 @@ async def test_evidence_is_verified_by_itself(parts: tuple[Runtime, Path]) -> No
         changed = json.loads(told)
         change(changed)
         file.write_text(json.dumps(changed))
-        assert not audit.verify_file(file, None).holds
+        assert not verify_file(file, None).holds
 
 
 async def test_the_commands(
     parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runtime, home = parts
-    task_id = await _task(runtime)
+    task_id = await play(runtime)
     monkeypatch.setenv("DATABASE_URL", runtime.dsn)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     monkeypatch.setenv("PARLEY_STATE", str(home))
@@ -411,3 +443,54 @@ async def test_the_commands(
         "problems"
     ]
     assert (await run("audit", "verify"))[0] == 1
+
+
+OLDER = frozenset({"decisions", "proposals", "verdicts", "approvals", "answers", "given", "actions", "ends", "records"})
+
+
+async def test_what_an_earlier_release_wrote_is_judged_by_what_it_spoke_of(
+    parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, home = parts
+    known = {kind: how for kind, how in STATED.items() if kind in OLDER | {"memories", "outcomes"}}
+    spoken = Chain.state
+
+    def older(chain: Chain, kind: str, row: Any) -> None:
+        if kind in known:
+            spoken(chain, kind, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "state", older)
+        task_id = await play(runtime, LARGE)
+        await approve(runtime.engine, task_id, principal="bob", reason="fine", action=None, digest=None)
+        await go_on(runtime, task_id)
+        made = await fork_task(runtime.engine, runtime.catalog, Fork(task_id, "execute", None, False, "cleo"))
+        await go_on(runtime, made["task_id"])
+    assert await kinds(runtime, home) == []
+    # An outcome that is recorded since then speaks for the memory anew.
+    row = {"task_id": task_id, "label": "good", "right_action": "approve", "recorded_by": "cleo"}
+    async with runtime.engine.begin() as connection:
+        await outcomes.record(connection, [row])
+    assert await kinds(runtime, home) == []
+    tamper(runtime, "UPDATE tasks SET status = 'failed' WHERE id = %s", task_id)
+    assert {(kind, task) for kind, task, _ in await kinds(runtime, home)} == {("edited", task_id)}
+
+
+async def test_a_quarantined_task_is_not_made_done(
+    parts: tuple[Runtime, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, home = parts
+    task_id = await _quarantined(runtime, monkeypatch)
+    tamper(runtime, "UPDATE tasks SET status = 'done', answer = 'approve', reason = NULL WHERE id = %s", task_id)
+    assert {(kind, task) for kind, task, _ in await kinds(runtime, home)} == {("edited", task_id)}
+
+
+async def test_a_task_that_has_not_ended_is_not_made_so(parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = await play(runtime, LARGE)
+    assert await kinds(runtime, home) == []
+    for status, problems in (("done", {("edited", task_id)}), ("running", set())):
+        tamper(runtime, "UPDATE tasks SET status = %s WHERE id = %s", status, task_id)
+        assert {(kind, task) for kind, task, _ in await kinds(runtime, home)} == problems
+    tamper(runtime, "UPDATE approvals SET answered_by = 'eve', option = 'approve' WHERE task_id = %s", task_id)
+    assert [kind for kind, _, _ in await kinds(runtime, home)] == ["outside"]

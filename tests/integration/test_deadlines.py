@@ -139,6 +139,7 @@ async def test_a_task_is_told_of_once_at_each_mark(settings: Settings, tmp_path:
             assert await stage.events(task_id, "sla.%") == told
         assert await stage.run(task_id) is TaskStatus.EXPIRED
         assert await _said(stage, task_id) == ["sla.warned", "sla.breached"]
+        await _shift(stage, task_id, -101)
         assert (await audit.verify(stage.runtime.engine, tmp_path, task_id, None)).problems == []
 
 

@@ -21,7 +21,8 @@ from domain.audit import (
     row_digest,
     text_hash,
 )
-from domain.audit_check import Found, check
+from domain.audit_check import check
+from domain.audit_found import Found
 from domain.canonical import canonical_json
 from domain.merkle import Head, proof, proven, root
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.audit import Entry, erased_json, erased_text
-from domain.audit_check import Found, Problem
+from domain.audit_found import Found, Problem
 from domain.merkle import Head
 from evaluation.governance.chained import Chained, end_of, person_spoke
 from evaluation.governance.row import KINDS, Row
