@@ -23,6 +23,8 @@ UNDO_FAILED = "undo_failed"
 """Cause of a question: what was done could not be undone."""
 DONE, NOT_DONE = "done", "not_done"
 """The two answers to such a question."""
+DRY_RUN = "nothing is done, whatever the answer"
+"""Said with a request of a task that only tries."""
 DEFAULT = "default"
 """Stands for the answer where nobody gave one and the subtask's safe action is taken."""
 QUESTIONS = frozenset({EFFECT_UNKNOWN, UNDO_FAILED})

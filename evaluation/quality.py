@@ -63,6 +63,7 @@ def scope_query(period: Period) -> str:
         f"SELECT * FROM tasks WHERE task_type = {_literal(period.task_type)}"
         f" AND created_at >= CAST({_literal(period.since.isoformat())} AS timestamptz)"
         f" AND created_at < CAST({_literal(period.until.isoformat())} AS timestamptz)"
+        " AND NOT dry_run"
     )
     if period.batch_ids is None:
         return query

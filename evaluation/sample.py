@@ -20,7 +20,7 @@ SELECT t.id, t.payload, t.status, coalesce(t.answer, '(none)') AS answer, t.esca
   (SELECT avg(p.confidence) FROM proposals p WHERE p.task_id = t.id AND p.subtask_id = :answer AND p.struck IS NULL)
     AS confidence
 FROM tasks t LEFT JOIN decisions d ON d.task_id = t.id AND d.subtask_id = :answer
-WHERE t.task_type = :task_type AND t.created_at >= :since AND t.created_at < :until
+WHERE t.task_type = :task_type AND t.created_at >= :since AND t.created_at < :until AND NOT t.dry_run
   AND (CAST(:batch_ids AS text[]) IS NULL OR t.batch_id = ANY(CAST(:batch_ids AS text[])))
 ORDER BY md5(t.id) LIMIT :limit"""
 

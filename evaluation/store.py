@@ -83,7 +83,7 @@ def last_period(connection: Connection, task_type: str) -> Period | None:
 
 def first_created(connection: Connection, task_type: str, batch_ids: tuple[str, ...] | None = None) -> datetime | None:
     """When the first task of the type (and of those batches) was created; None if there is none."""
-    query = select(func.min(tasks.c.created_at)).where(tasks.c.task_type == task_type)
+    query = select(func.min(tasks.c.created_at)).where(tasks.c.task_type == task_type, ~tasks.c.dry_run)
     if batch_ids is not None:
         query = query.where(tasks.c.batch_id.in_(batch_ids))
     found: datetime | None = connection.scalar(query)

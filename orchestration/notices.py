@@ -14,7 +14,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from catalog.load import Catalog
-from domain.approval import QUESTIONS
+from domain.approval import DRY_RUN, QUESTIONS
 from domain.errors import OutboundRefused
 from domain.settings import Settings
 from storage.repositories import notices
@@ -122,8 +122,10 @@ async def _post(client: httpx.AsyncClient, url: str, one: Notice) -> int:
 
 def message(one: Notice) -> dict[str, Any]:
     """What is sent: ids, the question, the cause, who is asked and how to answer; nothing of the payload."""
-    head = f"{_cut(one.task_type)}: {_cut(one.subtask_id)} {_HEADS.get(one.what, one.what)} {_cut(one.role)}"
+    tried = ", a dry run" if one.dry_run else ""
+    head = f"{_cut(one.task_type)}{tried}: {_cut(one.subtask_id)} {_HEADS.get(one.what, one.what)} {_cut(one.role)}"
     facts = {
+        "Dry run": DRY_RUN if one.dry_run else "",
         "Question": one.question or "",
         "Cause": one.cause,
         "Task": one.task_id,

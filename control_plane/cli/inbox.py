@@ -64,9 +64,13 @@ def _diff(given_id: str, as_json: bool) -> None:
 
 
 def _describe(row: dict[str, Any]) -> None:
+    from domain.approval import DRY_RUN
+
     shown = row["shown"]
     say(f"{row['id']}  {row['cause']}  expires {row['expires_at']:%Y-%m-%d %H:%M}")
     say(f"  task {row['task_id']}, {row['subtask_id']}: {as_text(shown.get('question', ''))}")
+    if row["dry_run"]:
+        say(f"  a dry run: {DRY_RUN}")
     options = as_text(list(shown.get("options", ())))
     asked = f"to {as_text(shown['action'])}" if shown.get("action") else f"choose one of {options}"
     say(f"  asked: {asked}. {as_text(shown.get('reason', ''))}")

@@ -59,8 +59,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="done_subtask_acted",
+        # What ended before its task began was done by the one that it was forked from.
         says="A subtask that is done has an action that is done, or that a person said was done.",
-        query="SELECT t.id FROM t JOIN subtasks s ON s.task_id = t.id WHERE s.status = 'done' AND NOT EXISTS"
+        query="SELECT t.id FROM t JOIN subtasks s ON s.task_id = t.id WHERE s.status = 'done'"
+        " AND NOT (t.forked_from IS NOT NULL AND s.ended_at IS NOT NULL AND s.ended_at < t.created_at) AND NOT EXISTS"
         f" (SELECT FROM actions a WHERE a.task_id = s.task_id AND a.subtask_id = s.subtask_id AND {_HAPPENED})",
     ),
     Rule(

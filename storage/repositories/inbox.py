@@ -56,9 +56,9 @@ _DECIDE = text(
 
 
 async def open_approvals(connection: AsyncConnection) -> Sequence[Row]:
-    """Those that can still be answered, the most urgent first."""
+    """Those that can still be answered, the most urgent first; `dry_run`: whether the task acts on nothing."""
     query = (
-        select(approvals)
+        select(approvals, tasks.c.dry_run)
         .join(tasks, tasks.c.id == approvals.c.task_id)
         # A task that ended meanwhile (cancelled, expired, denied elsewhere) waits for nobody.
         .where(approvals.c.status == "open", approvals.c.expires_at > func.now(), tasks.c.ended_at.is_(None))

@@ -27,7 +27,7 @@ _READ = text(
     "SELECT n.key, n.task_id, n.approval_id, n.what, n.role, n.attempts, t.task_type, a.subtask_id, a.cause, "
     "a.expires_at, a.shown ->> 'question' AS question, "
     "jsonb_array_length(COALESCE(a.shown -> 'asks' -> 'overrides', '[]')) > 0 AS overriding, "
-    "n.what = 'expired' OR (a.status = 'open' AND t.ended_at IS NULL) AS matters, "
+    "t.dry_run, n.what = 'expired' OR (a.status = 'open' AND t.ended_at IS NULL) AS matters, "
     "n.at < clock_timestamp() - CAST(:horizon AS interval) AS stale "
     "FROM notices n JOIN tasks t ON t.id = n.task_id JOIN approvals a ON a.id = n.approval_id "
     "WHERE n.key = ANY(:keys) ORDER BY n.at, n.key"
@@ -54,6 +54,8 @@ class Notice(Frozen):
     expires_at: datetime
     question: str | None
     overriding: bool
+    dry_run: bool
+    """Whether its task acts on nothing, whatever the answer."""
     matters: bool
     """Whether anybody can still do something about it."""
     stale: bool

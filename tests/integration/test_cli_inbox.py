@@ -53,6 +53,17 @@ def test_the_inbox_shows_what_the_answer_is_bound_to(database: Connection, capsy
         assert part in printed
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_inbox_says_what_is_only_tried(
+    database: Connection, capsys: pytest.CaptureFixture[str], dry_run: bool
+) -> None:
+    approval = add_approval(database, add_task(database, dry_run=dry_run))
+    assert main(["approvals"]) == 0
+    mine = next(part for part in capsys.readouterr().out.split("\n\n") if approval in part)
+    assert ("a dry run: nothing is done, whatever the answer" in mine) == dry_run
+    assert {row["dry_run"] for row in run_json(capsys, "approvals")["approvals"] if row["id"] == approval} == {dry_run}
+
+
 def test_approve_by_task_wakes_it(database: Connection, capsys: pytest.CaptureFixture[str]) -> None:
     task = add_task(database)
     approval = add_approval(database, task)

@@ -18,7 +18,7 @@ from evaluation.period import Period
 from evaluation.quality import check
 from evaluation.report import Subject, render
 from evaluation.sample import read_sample
-from evaluation.store import save_metrics, save_report
+from evaluation.store import first_created, save_metrics, save_report
 from storage import evaluation_tables, tables
 from storage.engine import sync_engine
 from storage.schema import metadata
@@ -371,6 +371,30 @@ def test_quality_trusts_sound_rows_and_hostile_names(clean: Engine) -> None:
     assert quality.failures == ()
     assert quality.trusted
     assert quality.checked > 10
+
+
+def test_what_was_only_tried_is_not_looked_at(clean: Engine) -> None:
+    with clean.begin() as connection:
+        add_task(connection, "real", outcome="approve")
+        add_task(connection, "tried", outcome="decline", dry_run=True, forked_from="real", ended_at=None)
+        first = first_created(connection, KIND.name)
+        add_task(connection, "first", dry_run=True, forked_from="real", created_at=START)
+        assert first_created(connection, KIND.name) == first
+        assert list(read_sample(connection, KIND, period())["answer"]) == ["approve"]
+    assert (measure(clean).total, measure(clean).outcomes_known) == (1, 1)
+    assert check(str(clean.url.render_as_string(hide_password=False)), KIND.name, period()).trusted
+
+
+def test_what_a_fork_took_over_is_its_sources_deed(clean: Engine) -> None:
+    with clean.begin() as connection:
+        add_task(connection, "fork", forked_from="source")
+        before = {"task_id": "fork", "subtask_id": "earlier", "status": "done", "ended_at": START}
+        connection.execute(insert(tables.subtasks).values(before))
+        add_task(connection, "idle", forked_from="source")
+        meanwhile = {**before, "task_id": "idle", "ended_at": START + timedelta(minutes=2)}
+        connection.execute(insert(tables.subtasks).values(meanwhile))
+    quality = check(str(clean.url.render_as_string(hide_password=False)), KIND.name, period())
+    assert {failure.rule: failure.rows for failure in quality.failures} == {"done_subtask_acted": ("idle",)}
 
 
 def test_the_default_period_starts_where_the_last_report_ended(clean: Engine) -> None:

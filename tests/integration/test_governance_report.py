@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from control_plane.services import audit, inbox
 from control_plane.services.control import control
+from control_plane.services.forks import Fork, fork_task
 from domain.errors import InputError
 from domain.merkle import Head
 from domain.settings import Settings
@@ -302,6 +303,32 @@ async def test_a_report_that_cannot_be_written_leaves_nothing(stage: Acting, tmp
         with pytest.raises(InputError, match="--out"):
             await make_report(stage.runtime.engine, Window(until=now), Under(None, {}), {"html": place}, **given)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+async def test_what_was_only_tried_is_left_out_where_its_chain_says_so(stage: Acting, tmp_path: Path) -> None:
+    source = await _claim(stage)
+    await stage.run(source)
+    await stage.answer(source, "clear")
+    await stage.run(source)
+    await inbox.approve(stage.runtime.engine, source, principal="bob", reason="seen", action=None, digest=None)
+    await stage.run(source)
+    forked = {
+        execute: str((await fork_task(*_of(stage), Fork(source, "approve", "fraud", execute, "cleo")))["task_id"])
+        for execute in (False, True)
+    }
+    for task_id in forked.values():
+        assert await stage.run(task_id) is TaskStatus.PARKED
+    told = await report(stage, tmp_path)
+    assert {row["task"] for row in told.rows} == {source, forked[True]}
+    assert told.made.summary.chains.tasks == 2
+    # A row alone that says so hides nothing.
+    await stage.execute("UPDATE tasks SET dry_run = true WHERE id = :id", source)
+    await stage.execute("UPDATE tasks SET dry_run = true WHERE id = :id", forked[True])
+    assert (await report(stage, tmp_path)).made.summary.chains.tasks == 2
+
+
+def _of(stage: Acting) -> tuple[Any, Any]:
+    return stage.runtime.engine, stage.runtime.catalog
 
 
 SILENCE: dict[str, tuple[str, str, dict[str, Any]]] = {

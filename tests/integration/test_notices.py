@@ -250,11 +250,24 @@ async def test_how_to_answer_is_said(settings: Settings, tmp_path: Path, hook: F
         assert (await inbox.open_approvals(stage.runtime.engine))[0]["asked"]["not_sent"] is None
 
 
+async def test_a_dry_run_says_that_nothing_comes_of_the_answer(
+    settings: Settings, tmp_path: Path, hook: FakeHook
+) -> None:
+    async with acting(settings, write_asked(tmp_path)) as stage:
+        task_id = await parked(stage)
+        await stage.execute("UPDATE tasks SET dry_run = true WHERE id = :id", task_id)
+        await _send(stage, hook)
+        assert hook.texts == ["claim, a dry run: only waits for approver"]
+        assert "*Dry run:* nothing is done, whatever the answer" in str(hook.bodies[0])
+        assert [row["dry_run"] for row in await inbox.open_approvals(stage.runtime.engine)] == [True]
+
+
 def _notice(**given: Any) -> Notice:
     usual: dict[str, Any] = {
         **{"key": "k", "task_id": "t", "approval_id": "a", "what": "opened", "role": "approver", "attempts": 1},
         **{"task_type": "claim", "subtask_id": "pay", "cause": "FIN-001", "question": "Pay?"},
-        **{"expires_at": "2026-01-31T12:00:00+00:00", "overriding": False, "matters": True, "stale": False},
+        **{"expires_at": "2026-01-31T12:00:00+00:00", "overriding": False, "dry_run": False},
+        **{"matters": True, "stale": False},
     }
     return Notice.model_validate({**usual, **given})
 
