@@ -52,8 +52,8 @@ _STANDING = (
     f"FROM actions a WHERE a.task_id = :task AND a.subtask_id = :step) AS action, {BREAKERS} AS breakers"
 )
 _READY = text(
-    f"SELECT d.body AS decision, {_STANDING}, "
-    "(SELECT v.body FROM verdicts v WHERE v.task_id = d.task_id AND v.subtask_id = d.subtask_id "
+    f"SELECT d.body - 'erased' AS decision, {_STANDING}, "
+    "(SELECT v.body - 'erased' FROM verdicts v WHERE v.task_id = d.task_id AND v.subtask_id = d.subtask_id "
     " AND v.hop = 'arguments' ORDER BY v.at DESC, v.key DESC LIMIT 1) AS verdict, "
     f"{HALTED.format(task='d.task_id')} AS halted "
     "FROM decisions d WHERE d.task_id = :task AND d.subtask_id = :step"

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import yaml
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
-from sqlalchemy import text
 
-from control_plane.services import audit, inbox, outcomes
+from control_plane.services import audit
 from control_plane.services.compare import CompareRequest, compare_strategies
 from control_plane.services.erasure import Wanted, erase_subject
 from control_plane.services.listing import explain_task, show_task
@@ -20,43 +18,20 @@ from control_plane.services.replay import replay_task
 from deployments.postgres import PostgresServer
 from domain.errors import InputError, NotFound
 from domain.settings import Settings
-from domain.task import Lane, TaskStatus
-from flows.orchestrate_task import run_claim
-from orchestration.direct import DIRECT
-from orchestration.run import Runtime, run_task
+from domain.task import Lane
+from orchestration.run import Runtime
 from orchestration.submission import submit_task
 from orchestration.wiring import open_runtime
-from storage.leases import claim_one
-from tests.integration.five_subtasks import CLAIM, write_claims
+from tests.integration.five_subtasks import CLAIM
+from tests.integration.named_claims import NAME, REMARK, STREET, finish, write_named_claims
 
-NAME, STREET, REMARK = 'Zyx"wold Quorbin', "Häxenstieg 77b <rear>", "once sold a blue trombone"
 PLANTED = (NAME, STREET, REMARK, "Quorbin", "trombone", "enstieg 77b")
-OTHER = "Ordinary Otter"
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """Claims that name a person, whom two personas weigh and everybody sees."""
-    folder = write_claims(tmp_path)
-    file = folder / "claim" / "task_type.yaml"
-    kind = yaml.safe_load(file.read_text())
-    kind |= {"subject_field": "name", "outcome_map": {"good": "pay", "bad": "reject"}}
-    for name in ("name", "street", "remark"):
-        kind["payload_schema"]["properties"][name] = {"type": "string"}
-        kind["payload_schema"]["required"].append(name)
-    for step in kind["plan"]["subtasks"]:
-        step["context"]["working"] += ["name", "street", "remark"]
-        step["context"] |= {"episodic": 3, "max_tokens": 8000}
-    file.write_text(yaml.safe_dump(kind, sort_keys=False))
-    for path in (folder / "claim" / "personas").glob("*.yaml"):
-        persona = yaml.safe_load(path.read_text())
-        persona["view"] = sorted({*persona["view"], "name", "street", "remark"})
-        if persona["id"] in ("cover_b", "fraud_b"):
-            points = {"points": 20 if persona["id"] == "cover_b" else -20, "reason": "The name speaks."}
-            criterion = {"id": "who", "field": "name", "null": points, "categories": {NAME: points, OTHER: points}}
-            persona["reasoner"]["parameters"]["criteria"] = [criterion]
-        path.write_text(yaml.safe_dump(persona, sort_keys=False, allow_unicode=True))
-    return folder
+    """Claims that name a person."""
+    return write_named_claims(tmp_path)
 
 
 @pytest.fixture
@@ -68,39 +43,6 @@ def given(settings: Settings, catalog: Path) -> Settings:
 async def claims(given: Settings) -> AsyncIterator[Runtime]:
     async with open_runtime(given) as runtime:
         yield runtime
-
-
-async def _finish(runtime: Runtime, lane: Lane, **who: str) -> str:
-    kind = runtime.catalog.task_type("claim")
-    payload = {**CLAIM, "name": OTHER, "street": "Common Road 1", "remark": "nothing to say", **who}
-    key = f"key of {payload['name']} {lane}"
-    task_id = (
-        await submit_task(runtime.engine, kind, payload, principal="ann", lane=lane, idempotency_key=key)
-    ).task_id
-    while await _status(runtime, task_id) not in (TaskStatus.DONE, TaskStatus.DENIED):
-        claim = await claim_one(runtime.engine, "test", task_id, seconds=60)
-        assert claim is not None
-        if lane is Lane.TRACED:
-            await run_claim(runtime, claim, runtime.graphs())
-        else:
-            await run_task(runtime, claim.lease, DIRECT, runtime.graphs())
-        for row in await inbox.open_approvals(runtime.engine):
-            if row["task_id"] == task_id:
-                reason = f"I know {payload['name']} of {payload['street']}"
-                await inbox.approve(
-                    *(runtime.engine, row["id"]),
-                    **{"principal": "bob", "reason": reason, "action": "clear", "digest": None},
-                    arguments={"of": payload["name"], "note": payload["remark"]},
-                )
-    types = {"claim": kind}
-    await outcomes.record_one(runtime.engine, types, task_id, "good", "ann")
-    return task_id
-
-
-async def _status(runtime: Runtime, task_id: str) -> str:
-    async with runtime.engine.connect() as connection:
-        sql = text("SELECT status FROM tasks WHERE id = :id")
-        return str(await connection.scalar(sql, {"id": task_id}))
 
 
 _COLUMNS = (
@@ -159,8 +101,8 @@ async def test_nothing_of_the_person_is_left(
     claims: Runtime, given: Settings, dsn: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who = {"name": NAME, "street": STREET, "remark": REMARK}
-    theirs = [await _finish(claims, Lane.DIRECT, **who), await _finish(claims, Lane.TRACED, **who)]
-    recalling = await _finish(claims, Lane.DIRECT)
+    theirs = [await finish(claims, Lane.DIRECT, **who), await finish(claims, Lane.TRACED, **who)]
+    recalling = await finish(claims, Lane.DIRECT)
     results = PREFECT_LOCAL_STORAGE_PATH.value()
     monkeypatch.setenv("PREFECT_LOCAL_STORAGE_PATH", str(results))
     _leave_files(given.home, results)
@@ -209,7 +151,7 @@ async def _others_still_work(runtime: Runtime, recalling: str) -> None:
         runtime.engine, runtime.catalog.task_type("claim"), CompareRequest(strategies="plurality")
     )
     assert compared["cases"] == 3
-    later = await _finish(runtime, Lane.TRACED)
+    later = await finish(runtime, Lane.TRACED)
     assert (await replay_task(runtime.engine, runtime.catalog, later))["differs"] == []
 
 
