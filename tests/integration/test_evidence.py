@@ -16,10 +16,11 @@ from control_plane.services.evidence import DEPTH, LIMIT_BYTES, export, verify_f
 from control_plane.services.inbox import approve
 from domain.audit import NOT_COVERED, STATED
 from domain.errors import InputError
+from domain.quotes import Quotes
 from domain.task import TaskStatus
 from orchestration import anchors
 from orchestration.run import Runtime
-from storage.repositories import outcomes
+from storage.repositories import erasing, erasure, outcomes
 from storage.schema import metadata
 from tests.integration.test_audit_chain import go_on, parts, play
 from tests.integration.test_lanes import LARGE
@@ -144,6 +145,20 @@ def test_a_file_says_nothing_without_its_parts(file: File) -> None:
     relabelled = json.dumps(file.told).replace(file.told["task_id"], "B")
     assert "does not have its hash" in file.judged_raw(relabelled.encode(), file.key)
     assert "it is signed by" in file.judged(file.told, "0" * 64)
+
+
+async def test_the_evidence_of_an_erased_task_holds(file: File, parts: tuple[Runtime, Path]) -> None:
+    runtime, home = parts
+    task_id = file.told["task_id"]
+    async with runtime.engine.begin() as connection:
+        changes = await erasure.own_changes(connection, [task_id], Quotes(frozenset()))
+        await erasing.put(connection, changes)
+        await erasing.tell(connection, changes, {"by": "dpo"}, "dpo", [task_id])
+    told = json.loads(json.dumps(await export(runtime.engine, home, task_id, None)))
+    assert {one.column for one in changes} >= {"contexts", "summary", "data"}
+    assert file.judged(told, file.key) == "holds"
+    told["rows"]["snapshots"][0]["contexts"] = [{"x": 1}]
+    assert "the row of snapshots" in file.judged(told, file.key)
 
 
 SHAPES: dict[str, Callable[[Evidence], Any]] = {

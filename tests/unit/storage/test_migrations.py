@@ -1,10 +1,13 @@
 """The migrations make exactly the tables that the code declares."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from deployments.postgres import start_postgres
 from storage.engine import sync_engine
 from storage.migrations.run import upgrade
 from storage.schema import metadata
@@ -88,3 +91,25 @@ def test_nobody_answers_for_a_task_of_their_own(action):
             "INSERT INTO approvals (id, task_id, subtask_id, cause, shown, digest, role, submitter, status, "
             "expires_at, answered_by) VALUES ('a', 't', 's', 'c', '{}', 'd', 'r', 'ann', 'approved', now(), 'ann')"
         )
+
+
+@pytest.mark.parametrize("may", ["CREATEROLE", "NOCREATEROLE"])
+def test_a_login_that_is_no_superuser_replaces_what_the_chains_owner_has(tmp_path, may):
+    server = start_postgres(tmp_path / "postgres", None)
+    try:
+        with psycopg.connect(server.cluster.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE plain LOGIN PASSWORD 'plain' {may}")
+            connection.execute("CREATE DATABASE theirs OWNER plain")
+        parts = urlsplit(server.cluster.dsn("theirs"))
+        dsn = urlunsplit(parts._replace(netloc=f"plain:plain@{parts.hostname}:{parts.port}"))
+        upgrade(dsn)
+        asked = (
+            "SELECT pg_get_userbyid(proowner), prosrc LIKE '%TIMESTAMPTZ := now();%', "
+            "proowner <> 'plain'::regrole AND pg_has_role('plain', proowner, 'USAGE') "
+            "FROM pg_proc WHERE proname = 'parley_audit_append'"
+        )
+        with psycopg.connect(dsn) as connection:
+            owner = "parley_audit" if may == "CREATEROLE" else "plain"
+            assert connection.execute(asked).fetchone() == (owner, True, False)
+    finally:
+        server.discard()
