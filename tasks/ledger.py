@@ -26,6 +26,7 @@ from tasks.taking import Later, Taken
 from tasks.verdicts import verdict_row
 
 CRASHED = "an earlier send was interrupted, and its target can neither be asked nor sent it again"
+PAST_DEADLINE = "the task's deadline is over"
 MAX_ERROR = 500
 
 
@@ -70,6 +71,8 @@ async def act(context: StageContext, deed: Deed) -> Ended:
             return taken
         try:
             found = await ask_first(context, step, taken)
+            if found is None:
+                continue  # the deed looks at its task anew
             if isinstance(found, Taken):
                 taken = found
                 found = await call(context, taken)
@@ -136,8 +139,11 @@ def told_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
-async def ask_first(context: StageContext, step: Step, taken: Taken) -> Taken | Later | dict[str, Any]:
-    """Step 3: the response where it happened, else what may be sent. Raises ExecutorError where nobody can tell."""
+async def ask_first(context: StageContext, step: Step, taken: Taken) -> Taken | Later | dict[str, Any] | None:
+    """Step 3: the response where it happened, else what may be sent; None where nothing may be sent any more.
+
+    Raises ExecutorError where nobody can tell.
+    """
     if not (taken.doubtful and taken.ability.kind is ExecutorKind.QUERY):
         return taken
     executor = context.executors[taken.way.executor]
@@ -149,6 +155,10 @@ async def ask_first(context: StageContext, step: Step, taken: Taken) -> Taken | 
     if taken.wait_seconds > 0:
         return Later(taken.wait_seconds, "an earlier send may still be under way")
     async with context.work(halted_too=step.undoes) as work:
+        if work.overdue and not step.undoes:
+            # The deadline passed while the target was asked: as nothing was sent, no call starts any more.
+            await _mine(context, step, await mark_unsent(work.connection, taken.request, PAST_DEADLINE))
+            return None
         await _mine(context, step, await mark_sent(work.connection, taken.request))
     return replace(taken, doubtful=False)
 

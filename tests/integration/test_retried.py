@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from control_plane.services.control import control
+from domain.action import ActionRequest, ExecutorKind
 from domain.settings import Settings
 from domain.task import TaskStatus
 from storage.repositories.control import Control
+from tasks.executors.webhook import Webhook
 from tests.fakes.target import FakeTarget, fake_target
-from tests.integration.acting import Acting, acting, write_steps
+from tests.integration.acting import Acting, Crash, acting, crash_at, write_steps
 
 OVERDUE = "UPDATE tasks SET deadline_at = now() - interval '1 s' WHERE id = :id"
 # As another of its subtasks would have left it.
@@ -74,6 +77,28 @@ async def test_what_is_known_not_to_be_sent_is_not_tried_again(
             assert await running is ends
             assert (len(target.requests), target.effects) == (1, [])
             assert await stage.actions(task_id) == {"pay": ("failed", 1)}
+
+
+async def test_a_deadline_that_passes_while_its_target_is_asked(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_target(ExecutorKind.QUERY) as target:
+        async with acting(settings, write_steps(tmp_path, _steps(target))) as stage:
+            task_id = await stage.submit()
+            with crash_at("execute:before_call"), pytest.raises(Crash):
+                await stage.run(task_id)
+            ask = Webhook.find
+
+            async def slowly(self: Webhook, request: ActionRequest) -> dict[str, Any] | None:
+                told = await ask(self, request)
+                await stage.execute(OVERDUE, task_id)
+                return told
+
+            monkeypatch.setattr(Webhook, "find", slowly)
+            await stage.execute("UPDATE actions SET sent_at = sent_at - interval '9 s' WHERE task_id = :id", task_id)
+            assert await stage.run_on(task_id) is TaskStatus.EXPIRED
+            assert (len(target.questions), target.requests) == (1, [])
+            assert (await stage.actions(task_id))["pay"][0] == "failed"
 
 
 @pytest.mark.parametrize("change", [_deadline, _halt, _cancel])
