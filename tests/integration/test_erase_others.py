@@ -10,9 +10,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.types._datetime import now
-from sqlalchemy import Text, text
+from sqlalchemy import Text, func, text
 
-from control_plane.services import audit
+from control_plane.services import audit, outcomes
 from control_plane.services.erasure import Erased, Wanted, erase_subject
 from control_plane.services.forks import Fork, fork_task
 from control_plane.services.listing import explain_task, show_task
@@ -28,7 +28,7 @@ from storage.audit import write_event
 from storage.event_data import KEPT
 from storage.personal import PLACES
 from storage.repositories import erasing
-from storage.repositories.chains import stated_rows
+from storage.repositories.chains import ended_rows, stated_rows
 from storage.schema import metadata
 from tests.integration.named_claims import answer, finish, go_on, status, submit, write_named_claims
 from tests.integration.test_erase import found_in_database
@@ -65,7 +65,7 @@ async def _erase(claims: Runtime, given: Settings, subject: str, **more: Any) ->
 
 async def _holds(claims: Runtime, given: Settings) -> bool:
     found = await audit.verify(claims.engine, given.home, None, None)
-    assert found.problems == []
+    assert [one.detail for one in found.problems] == []
     return True
 
 
@@ -131,12 +131,14 @@ async def _quoting_task(claims: Runtime) -> str:
                       "approval_answers", "actions", "records", "memories", "notices"):  # fmt: skip
             await _copy(connection, table, source, made)
         rows = await stated_rows(connection, made)
-        ends = (await connection.execute(text("SELECT * FROM subtasks WHERE task_id = :id"), {"id": made})).mappings()
-        rows += [("ends", dict(row)) for row in ends]
-        data = {"stage": "x", "dry_run": False, "by": "ann", "from": source, "why": QUOTING}
         request = await connection.scalar(text("SELECT request_hash FROM tasks WHERE id = :id"), {"id": made})
-        told = {**data, "request_hash": request}
-        await write_event(connection, made, "fork", "fork.created", told, fence=1, actor="ann", rows=rows)
+        told = {"stage": "x", "dry_run": False, "by": "ann", "from": source, "why": QUOTING, "request_hash": request}
+        by: Any = {"fence": 1, "actor": "ann"}
+        await write_event(connection, made, "fork", "fork.created", told, **by, rows=rows)
+        ended = await ended_rows(connection, made)
+        row = next(row for kind, row in ended if kind == "ended")
+        end = {"status": row["status"], "answer": row["answer"], "reason": row["reason"]}
+        await write_event(connection, made, "report", "report.done", end, **by, rows=ended)
     return made
 
 
@@ -151,8 +153,10 @@ async def _copy(connection: Any, name: str, source: str, made: str) -> None:
             if key in new and name != "tasks" and name not in ("verdicts", "proposals"):
                 new[key] = f"{new[key]} again"
         new.update({key: _quoted(table.c[key], place.free, row[key]) for key, place in places.items()})
+        if name == "memories":
+            new["known_at"] = None
         if name == "tasks":
-            new.update(idempotency_key=f"again {number}", forked_from=None)
+            new.update(idempotency_key=f"again {number}", forked_from=None, created_at=func.now(), ended_at=func.now())
         await connection.execute(table.insert().values(**new))
 
 
@@ -174,8 +178,9 @@ async def test_a_quote_in_any_column_of_another_task_goes_and_its_chain_holds(
     own, other = await finish(claims, name=WHO), await _quoting_task(claims)
     assert await _holds(claims, given)
     quoted_in = found_in_database(dsn, (WHO,))
-    stated = {f"{how.table}.{name}" for how in STATED.values() for name in how.hashed}
-    assert stated - {"verdicts.policy_ids"} <= quoted_in
+    stated = {(how.table, name) for how in STATED.values() for name in how.hashed}
+    free = {(place.table.name, place.column) for place in PLACES if not place.own and place.free != frozenset()}
+    assert {".".join(one) for one in stated & free} <= quoted_in
     tried = await _erase(claims, given, WHO, dry_run=True)
     assert found_in_database(dsn, (WHO,)) == quoted_in
     told = await _erase(claims, given, WHO)
@@ -211,8 +216,8 @@ async def test_what_reads_a_task_that_quoted_somebody_says_so(claims: Runtime, g
     await finish(claims, name=WHO)
     await _erase(claims, given, WHO)
     again = await replay_task(claims.engine, claims.catalog, other)
-    outcomes = {one["stage"]: one["outcome"] for one in again["stages"]}
-    assert outcomes["negotiate/coverage"] == outcomes["guard/proposal"] == "not comparable"
+    went = {one["stage"]: one["outcome"] for one in again["stages"]}
+    assert went["negotiate/coverage"] == went["guard/proposal"] == "not comparable"
     assert again["differs"] == []
     assert await explain_task(claims.engine, other)
     forked = await fork_task(claims.engine, claims.catalog, Fork(other, "guard", "coverage", False, "ann"))
@@ -309,7 +314,7 @@ async def test_who_is_only_in_a_batchs_bad_lines_is_found(
 async def test_what_breaks_in_the_middle_is_done_by_the_next_call(
     claims: Runtime, given: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await finish(claims, name=WHO)
+    own = await finish(claims, name=WHO)
     quoted_in = found_in_database(dsn, (WHO,))
 
     async def breaks(*_: Any) -> None:
@@ -322,4 +327,7 @@ async def test_what_breaks_in_the_middle_is_done_by_the_next_call(
     assert found_in_database(dsn, (WHO,)) == quoted_in
     await _erase(claims, given, WHO)
     assert found_in_database(dsn, (WHO,)) == set()
+    assert await _holds(claims, given)
+    # What is corrected later is stated anew.
+    await outcomes.record_one(claims.engine, {"claim": claims.catalog.task_type("claim")}, own, "bad", "ann")
     assert await _holds(claims, given)
