@@ -27,7 +27,6 @@ ParleyError
 ├── CalibrationUnreadable    a stored calibration does not hold what one must
 ├── CalibrationRefused       a panel cannot be calibrated, or a calibration not be put in force
 ├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
-├── RedTeamRegression    the red team got through, or a gate fares worse than its baseline allows
 ├── ControlRefused           a task cannot be cancelled, paused or resumed as it stands
 │   └── RowHeld              another transaction has its row locked
 └── StackError               Postgres, Prefect or another part of the local stack is not usable
