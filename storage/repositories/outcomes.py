@@ -47,6 +47,7 @@ _CHANGED = _INSERTED.on_conflict_do_update(
     ),
 )
 _TOLD = ("label", "right_action", "recorded_by")
+_LOCK = text("SELECT FROM tasks WHERE id = ANY(:task_ids) ORDER BY id FOR NO KEY UPDATE")
 _STANDING = text(
     "SELECT t.id, t.fence, o.label, o.right_action, o.recorded_by, "
     "(SELECT count(*) + 1 FROM events e WHERE e.task_id = t.id AND e.event = 'outcome.recorded') AS number "
@@ -80,7 +81,10 @@ async def record(connection: AsyncConnection, found: Sequence[Mapping[str, str]]
         return
     # In one order everywhere, so that two who record at once wait for one another and do not block each other.
     last = sorted({row["task_id"]: row for row in found}.values(), key=lambda row: row["task_id"])
-    standing = await _standing(connection, [row["task_id"] for row in last])
+    task_ids = [row["task_id"] for row in last]
+    # A statement of its own: who waited for another's outcome then sees it.
+    await connection.execute(_LOCK, {"task_ids": task_ids})
+    standing = await _standing(connection, task_ids)
     await connection.execute(_CHANGED, last)
     known = canonical_json([{name: row[name] for name in ("task_id", "label", "right_action")} for row in last])
     learned: dict[str, list[Row]] = defaultdict(list)
