@@ -59,6 +59,7 @@ async def engine(dsn: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture(scope="session")
 def prefect_api(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real Prefect server, on its own database of the session's Postgres."""
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
     home = tmp_path_factory.mktemp("prefect")
@@ -71,5 +72,7 @@ def prefect_api(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFacto
         settings = {PREFECT_API_URL: state.prefect_api_url, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "s"}
         with temporary_settings(settings):
             yield state.prefect_api_url
+            # What is left to be told when the server is gone is tried for more than a minute as the process ends.
+            APILogWorker.drain_all(timeout=10)
     finally:
         stop(server)
