@@ -11,6 +11,9 @@ from tests.faults.invariants import hold
 ALL = "all"
 ON_PURPOSE = {
     "test_audit_chain": ALL,
+    "test_deadlines": ALL,
+    "test_retried": ALL,
+    "test_erase_others": ALL,
     "test_cli_inbox": ALL,
     "test_fenced_checkpoints": ("test_an_ended_task_keeps_no_more",),
     "test_ended_task": ("test_the_ledger_and_the_record_refuse_an_ended_task",),

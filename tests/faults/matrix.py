@@ -66,6 +66,7 @@ MATRIX: dict[str, Sequence[str]] = {
     "a loop that is blocked and a row that is locked: leases stand": ("tests/integration/test_heartbeat.py",),
     "deadlines, their outcomes, limits": (
         "tests/integration/test_deadlines.py",
+        "tests/integration/test_retried.py",
         "tests/integration/test_limits.py",
     ),
     "a target that fails, refuses, answers too late; breakers and fallbacks": (
@@ -81,7 +82,10 @@ MATRIX: dict[str, Sequence[str]] = {
         "tests/faults/test_audit_commands.py",
         "tests/integration/test_audit_chain.py",
     ),
-    "a person erased from everything that is kept": ("tests/integration/test_erase.py",),
+    "a person erased from everything that is kept, and nobody else": (
+        "tests/integration/test_erase.py",
+        "tests/integration/test_erase_others.py",
+    ),
     "named kill points": ("tests/faults/test_kill_points.py",),
     "kill -9 before, inside and after each node": (SWEEP,),
     "two workers resume one task; one is left over behind its end": (
