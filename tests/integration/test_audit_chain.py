@@ -494,17 +494,3 @@ async def test_a_task_that_has_not_ended_is_not_made_so(parts: tuple[Runtime, Pa
         assert {(kind, task) for kind, task, _ in await kinds(runtime, home)} == problems
     tamper(runtime, "UPDATE approvals SET answered_by = 'eve', option = 'approve' WHERE task_id = %s", task_id)
     assert [kind for kind, _, _ in await kinds(runtime, home)] == ["outside"]
-
-
-async def test_outcomes_that_are_recorded_at_once_are_all_told(parts: tuple[Runtime, Path]) -> None:
-    runtime, home = parts
-    task_id = await play(runtime)
-
-    async def record(label: str, action: str) -> None:
-        row = {"task_id": task_id, "label": label, "right_action": action, "recorded_by": f"eve-{label}"}
-        async with runtime.engine.begin() as connection:
-            await outcomes.record(connection, [row])
-
-    await asyncio.gather(*(record(*pair) for pair in [("good", "approve"), ("bad", "decline")] * 4))
-    found = await audit.verify(runtime.engine, home, None, None)
-    assert found.problems == []
