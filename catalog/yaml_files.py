@@ -36,9 +36,14 @@ def dotted(location: Sequence[str | int]) -> str:
 
 
 def broken(file: Path, error: ValidationError, prefix: Sequence[str | int] = ()) -> CatalogError:
-    """The first problem that a model found, as it stands in the file."""
-    problem = error.errors()[0]
-    return CatalogError(str(file), dotted([*prefix, *problem["loc"]]), str(problem["msg"]))
+    """The first problem that a model found, as it stands in the file; of a mistyped name, the one that is there."""
+    found = error.errors()
+    problem, said = found[0], str(found[0]["msg"])
+    if problem["type"] == "missing":
+        beside = (one for one in found if one["type"] == "extra_forbidden" and one["loc"][:-1] == problem["loc"][:-1])
+        if (unknown := next(beside, None)) is not None:
+            problem, said = unknown, f"{unknown['msg']}, and {problem['loc'][-1]} is missing"
+    return CatalogError(str(file), dotted([*prefix, *problem["loc"]]), said)
 
 
 class _Loader(yaml.SafeLoader):

@@ -84,7 +84,9 @@ def main(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), prog_name="parley", standalone_mode=False) or 0
     except TyperException as problem:
         code = getattr(problem, "exit_code", 2)
-        return _fail("UsageError", f"{problem.format_message()} See `parley --help`", code, as_json)
+        context = getattr(problem, "ctx", None)
+        command = context.command_path if context is not None else "parley"
+        return _fail("UsageError", f"{problem.format_message()} See `{command} --help`", code, as_json)
     except ParleyError as problem:
         code = 2 if isinstance(problem, InputError) else 1
         return _fail(type(problem).__name__, str(problem), code, as_json)

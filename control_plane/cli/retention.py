@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from control_plane.cli.options import As, Json
-from control_plane.cli.output import emit_json, say, table
+from control_plane.cli.output import emit_json, note, say, table
 from control_plane.cli.session import catalog, enter_stack, principal, settings, with_engine
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def erase(
     async def work(engine: "AsyncEngine") -> erasure.Erased:
         return await erasure.erase_subject(engine, catalog(given), given, wanted)
 
+    note("looking through everything that is kept")
     found = with_engine(work)
     if as_json:
         emit_json(found)

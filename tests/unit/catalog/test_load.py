@@ -177,6 +177,12 @@ def test_a_view_of_an_unknown_field(pilot):
     refused(pilot, "view[1]", "'age'", "personas/ann.yaml")
 
 
+def test_of_a_mistyped_name_the_one_that_stands_there_is_told(pilot):
+    file = pilot.folder / "task_type.yaml"
+    file.write_text(file.read_text().replace("strategy:", "stratgy:"))
+    refused(pilot, "plan.subtasks[0].stratgy", "strategy is missing")
+
+
 def test_a_broken_persona(pilot):
     pilot.persona("ann", reasoner={"kind": "tea_leaves"})
     refused(pilot, "reasoner.kind", "", "personas/ann.yaml")

@@ -130,3 +130,8 @@ def test_a_broken_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("PARLEY_WORKER_CONCURRENCY", "many")
     assert main(["status"]) == 2
     assert "PARLEY_WORKER_CONCURRENCY" in capsys.readouterr().err.upper()
+
+
+def test_a_wrong_option_names_its_own_commands_help(capsys):
+    assert main(["submit", "credit_review", "--cases", "x.csv"]) == 2
+    assert "See `parley submit --help`" in capsys.readouterr().err
