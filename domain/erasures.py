@@ -52,8 +52,8 @@ class Erasures:
 
     def left(self, table: str, key: str, column: str, value: Any) -> bool:
         """Whether this is what an erasure left there."""
-        steps = self._places.get((table, key, column), ())
-        return bool(steps) and steps[-1].left == hash_of(value)
+        steps = self._places.get((table, key, column))
+        return steps is not None and steps[-1].left == hash_of(value)
 
 
 def _named(named: Any) -> Iterator[tuple[tuple[str, str, str], str, str]]:
